@@ -1,0 +1,39 @@
+# The one door. `make demo` shows the answer, `make test` is what CI runs; both set up .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test golden fix bench lock
+
+demo: $(READY)  ## render the built-in world, run all 39 runs of fusion_layer, report
+	$(BIN)/mbt-cli ablate --grid fusion_layer
+	$(BIN)/mbt-cli report fusion_layer
+
+test: $(READY)  ## lint, types, floors, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+golden: $(READY)  ## make golden DIR=FOLDER: the model against reference numbers
+	$(BIN)/python -m tests.golden $(DIR)
+
+fix: $(READY)  ## what a tool can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)  ## every benchmark, each printing a ratio
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+$(READY): pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mbt-cli needs Python 3.11 or newer: make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+lock:  ## pin what pyproject.toml allows, for every platform, without addresses
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header \
+		--group dev pyproject.toml --output-file requirements.lock

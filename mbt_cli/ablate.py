@@ -1,0 +1,175 @@
+"""(A study's runs - what is finished) -> an executor: plan them, make the data ready, do them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from mbt_cli.cost import Cost, cost, overhead
+from mbt_cli.data import make_ready
+from mbt_cli.data.cache import Cached
+from mbt_cli.data.manifest import Manifest
+from mbt_cli.environment import code
+from mbt_cli.executors import Executor
+from mbt_cli.experiment import Evaluation, Experiment
+from mbt_cli.metrics import Figures
+from mbt_cli.runs import FINISHED, Record, Run, run_folder
+from mbt_cli.study import Study
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a study before it is done, with its price."""
+
+    experiment: Experiment
+    key: str
+    cost: Cost
+    overhead: float
+    """Executed cost over late fusion's, as a fraction."""
+    done: bool
+    """Finished already; it will not be run again."""
+
+
+class Show(Protocol):
+    """What the user sees while work goes on."""
+
+    def bar(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """A bar for so many things; call what it gives with how many more are done."""
+
+    def running(self, total: int) -> AbstractContextManager[None]:
+        """While runs go on."""
+
+    def event(self, run: Planned, row: Mapping[str, Any]) -> None:
+        """A row that a run measured."""
+
+    def ended(self, run: Planned, result: "Result | None", error: Exception | None) -> None:
+        """A run is done, or failed."""
+
+
+class Track(Protocol):
+    """Who else is told of runs (MLflow)."""
+
+    def follow(self, run: Run) -> None:
+        """Something new stands in the run's record."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run comes back with; the rest is in its record."""
+
+    figures: Figures
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run for a worker: all it needs, and where its record belongs."""
+
+    experiment: Experiment
+    cost: Cost
+    manifest: Manifest
+    views: Path
+    record: Path
+    device: str
+    threads: int
+
+
+def plan(study: Study, seeds: int, results: Path, *, rerun_stale: bool = False) -> list[Planned]:
+    """Every run of a study. With `rerun_stale` a run of other code counts as not done."""
+    planned = []
+    classes = len(study.data.classes)
+    for experiment in study.experiments(seeds):
+        run = Run(run_folder(results, key := experiment.key))
+        done = run.state == FINISHED and not (rerun_stale and run.facts["code"] != code())
+        price = cost(experiment, classes)
+        planned.append(Planned(experiment, key, price, overhead(experiment, classes), done))
+    return planned
+
+
+def ablate(
+    planned: Sequence[Planned], manifest: Manifest, results: Path, *, executor: Executor,
+    device: str, threads: int, show: Show, track: Track,
+) -> int:  # fmt: skip
+    """Does every planned run that is not done; how many failed.
+
+    Raises MbtError where the data cannot be made ready.
+    """
+    todo = [run for run in planned if not run.done]
+    data = todo[0].experiment.data
+
+    def work(
+        title: str, function: Callable[[Any, Any], Any], jobs: Sequence[Any], total: int
+    ) -> Iterator[Any]:
+        with show.bar(title, total) as advance:
+            for outcome in executor.run(function, jobs, lambda _, done: advance(done)):
+                if outcome.error:
+                    raise outcome.error
+                yield outcome.value
+
+    views = make_ready(data, manifest, work).folder
+    jobs = [
+        Job(
+            one.experiment, one.cost, manifest, views, run_folder(results, one.key), device, threads
+        )
+        for one in todo
+    ]
+
+    def watch(place: int, row: Mapping[str, Any]) -> None:
+        show.event(todo[place], row)
+        track.follow(Run(jobs[place].record))
+
+    failed = 0
+    with show.running(len(todo)):
+        for outcome in executor.run(execute, jobs, watch):
+            failed += outcome.error is not None
+            show.ended(todo[outcome.place], outcome.value, outcome.error)
+            track.follow(Run(jobs[outcome.place].record))
+    return failed
+
+
+def execute(job: Job, emit: Callable[[Any], None]) -> Result:
+    """One run, from its first record to its last: in whatever process this is called."""
+    import torch
+
+    from mbt_cli.environment import environment
+    from mbt_cli.model.count import counted
+    from mbt_cli.train import evaluate, fit
+
+    torch.set_num_threads(job.threads)
+    data = Cached(job.manifest, job.views)
+    record = Record(job.record)
+    classes = job.manifest.classes
+    record.begin(
+        job.experiment,
+        {
+            "cost": {"parameters": job.cost.parameters, "macs": job.cost.macs},
+            "classes": list(classes),
+            "left_out": data.left_out,
+            "code": code(),
+            "environment": environment(job.device),
+        },
+    )
+    try:
+        if (real := counted(job.experiment, len(classes))) != job.cost:
+            raise RuntimeError(f"The model costs {real}, but the plan says {job.cost}.")
+        fitted = fit(job.experiment, data, _Log(record, emit), job.device)
+        scores, found = evaluate(fitted.model, job.experiment, data, Evaluation(), job.device)
+        record.evaluated(Evaluation(), found, scores, data.labels("test"), data.names("test"))
+        record.finish(seconds=fitted.seconds, epoch=fitted.epoch, validation=fitted.validation)
+    except Exception as error:
+        record.fail(error)
+        raise
+    return Result(found, fitted.seconds)
+
+
+class _Log:
+    """Writes what a run measures into its record, and tells the caller's process."""
+
+    def __init__(self, record: Record, emit: Callable[[Any], None]) -> None:
+        self.record, self.emit = record, emit
+        self.best = record.best
+
+    def row(self, values: Mapping[str, Any]) -> None:
+        self.record.row(values)
+        self.emit(dict(values))

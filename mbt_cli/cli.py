@@ -1,0 +1,161 @@
+"""The commands: read the arguments, call the library, print. Heavy imports wait inside."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mbt_cli import __version__
+from mbt_cli.errors import MbtError
+from mbt_cli.grid import grids, load_grid
+from mbt_cli.recipes import RECIPES
+from mbt_cli.wiring import FUSIONS
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Audio-visual fusion ablations: late fusion, cross-attention, self-attention and"
+    " bottleneck fusion at every fusion layer, with what each costs.",
+)
+
+Results = Annotated[
+    Path, typer.Option("--results", envvar="MBT_RESULTS", help="Where records and reports live.")
+]
+HERE = Path("results")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mbt-cli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the tool itself."""
+
+
+@app.command(
+    epilog=f"Grids: {', '.join(grids())}, or the path of your own .py file.   Recipes:"
+    f" {', '.join(RECIPES)}.   Fusion strategies: "
+    + "; ".join(f"{name} = '{text}'" for name, text in FUSIONS.items())
+    + "; or a wiring of your own in the same notation."
+)
+def ablate(
+    grid: Annotated[str, typer.Option(help="The question: a name, or the path of a .py file.")],
+    recipe: Annotated[str, typer.Option(help="The base experiment the grid varies.")] = "synthetic",
+    data: Annotated[Path | None, typer.Option(help="The folder with the recipe's data.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each cell: seeds 0, 1, ...")] = 3,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the base experiment."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at a time; by default one a core, or one on a GPU."),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each run.")] = 1,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, mps; auto: the GPU if there is one.")
+    ] = "auto",
+    plan: Annotated[
+        bool, typer.Option("--plan", help="List the runs with their price, and stop.")
+    ] = False,
+    rerun_stale: Annotated[
+        bool, typer.Option("--rerun-stale", help="Run again what other code finished.")
+    ] = False,
+    results: Results = HERE,
+) -> None:
+    """Run what is missing of a grid: every cell at every seed. What is finished is never repeated.
+
+    Every field of an experiment is reached by --set, for example --set model.width=64 or
+    --set "model.fusion=each <- each; fsn <- all fsn".
+    """
+    from rich.console import Console
+
+    from mbt_cli.ablate import ablate as run_all
+    from mbt_cli.ablate import plan as plan_runs
+    from mbt_cli.data import open_manifest
+    from mbt_cli.environment import device_of
+    from mbt_cli.executors import executor_of
+    from mbt_cli.runs import writable
+    from mbt_cli.study import ask, base_of
+    from mbt_cli.terminal import Screen, plan_table, price
+    from mbt_cli.tracking import Tracker
+
+    console = Console()
+    question = load_grid(grid)
+    changed = dict(map(_setting, settings or []))
+    base = base_of(question, recipe, changed)
+    manifest = open_manifest(base.data, data)
+    study = ask(question, recipe, base, changed, manifest)
+    planned = plan_runs(study, seeds, results, rerun_stale=rerun_stale)
+    if plan:
+        console.print(plan_table(planned))
+        console.print(price(planned, manifest))
+        return
+    writable(results)
+    study.save(results)
+    console.print(price(planned, manifest))
+    if todo := sum(not run.done for run in planned):
+        where = device_of(device)
+        at_once = workers or (1 if where.startswith("cuda") else os.cpu_count() or 1)
+        with executor_of(min(at_once, todo), threads) as executor, Tracker(results, study) as track:
+            failed = run_all(
+                planned, manifest, results, executor=executor, device=where, threads=threads,
+                show=Screen(console), track=track,
+            )  # fmt: skip
+        if failed:
+            raise MbtError(
+                f"{failed} of {todo} runs failed. Each one's error and traceback are in status.json"
+                f" below {results / 'runs'}. The same command runs them again."
+            )
+        if track.problem and track.failed:
+            raise MbtError(track.problem)
+        if track.problem:
+            console.print(track.problem)
+    console.print(f"The answer: mbt-cli report {study.name}", highlight=False)
+
+
+@app.command()
+def report(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A grid, or a study's folder name. By default the last one run."),
+    ] = None,
+    results: Results = HERE,
+) -> None:
+    """Tables and figures of a study, rebuilt from the records of its runs."""
+    from rich.console import Console
+
+    from mbt_cli.report import report as write_report
+    from mbt_cli.study import study
+
+    console = Console()
+    console.print(write_report(study(results, name), results))
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise MbtError(f"--set takes FIELD=VALUE, such as model.width=64, but got '{text}'.")
+    return name.strip(), value.strip()
+
+
+def main() -> None:
+    """The entry point: errors of the user's are one sentence and exit code 1."""
+    try:
+        app()
+    except MbtError as error:
+        typer.secho(f"mbt-cli: {error}", fg="red", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.secho("mbt-cli: stopped. Run the same command again to go on.", fg="red", err=True)
+        os._exit(130)

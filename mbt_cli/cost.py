@@ -1,0 +1,106 @@
+"""What a model costs, in closed form: parameters and multiply-accumulates of one clip, one view.
+
+n tokens written, m tokens read, d width, h width of the MLP, c classes. Counted are the matrix
+products (projections, attention, MLP, patches, classifier), as torch's FLOP counter does where
+it sees attention; biases, norms and softmax are not (about 1 % in the paper's figure). A FLOP
+here is half a multiply-accumulate: 1 GMAC = 2 GFLOPs. The paper's "GFLOPs" are GMACs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+from mbt_cli.experiment import MBT, Experiment
+from mbt_cli.wiring import FSN, Line, Wiring, layers, streams
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""The shape (c, *space) of each modality's view of one clip."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one forward pass over one clip."""
+
+    parameters: int
+    macs: int
+
+    @property
+    def gmacs(self) -> float:
+        """Multiply-accumulates, in units of 10^9."""
+        return self.macs / 1e9
+
+    @property
+    def gflops(self) -> float:
+        """Floating-point operations, in units of 10^9: two for each multiply-accumulate."""
+        return 2 * self.macs / 1e9
+
+
+def cost(experiment: Experiment, classes: int) -> Cost:
+    """Of the model of this experiment on its data's views, in the form that is run."""
+    return COSTS[experiment.model.family](
+        experiment.canonical().model, experiment.data.views.shapes, classes
+    )
+
+
+def tokens(model: MBT, shapes: Shapes) -> dict[str, int]:
+    """The length of each stream, CLS tokens included."""
+    cls = 1 if model.readout == "cls" else 0
+    lengths = {m: patches(model, shapes[m]) + cls for m in model.modalities}
+    return lengths | {FSN: model.bottlenecks}
+
+
+def patches(model: MBT, shape: tuple[int, ...]) -> int:
+    """How many patches a view of this shape (c, *space) is cut into."""
+    sizes = patch_of(model, shape)
+    return prod(size // patch for size, patch in zip(shape[1:], sizes, strict=True))
+
+
+def patch_of(model: MBT, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The extent of a patch: a tubelet of a video, a patch of a spectrogram, one feature vector."""
+    return {1: (1,), 2: model.patch, 3: model.tubelet}[len(shape) - 1]
+
+
+def mbt_cost(model: MBT, shapes: Shapes, classes: int) -> Cost:
+    """Of MBT in its canonical form: parameters that no layer uses do not exist."""
+    wirings = layers(model.fusion, model.fusion_layer, model.depth, model.modalities)
+    length, d = tokens(model, shapes), model.width
+    parameters, macs = 2 * d + (d + 1) * classes, 0
+    for m in model.modalities:
+        inputs = shapes[m][0] * prod(patch_of(model, shapes[m]))
+        cls = d if model.readout == "cls" else 0
+        parameters += (inputs + 1) * d + cls + length[m] * d
+        macs += patches(model, shapes[m]) * inputs * d
+    for wiring in wirings:
+        lines = [line for step in wiring for line in step]
+        parameters += (1 if model.share_weights else len(lines)) * _block_parameters(model)
+        macs += sum(_block_macs(model, line, length) for line in lines)
+    parameters += model.bottlenecks * d if FSN in streams(wirings) else 0
+    macs += (1 if model.readout == "mean_joint" else len(model.modalities)) * d * classes
+    return Cost(parameters, macs)
+
+
+COSTS = {"mbt": mbt_cost}
+"""The formula of each model family."""
+
+
+def _block_parameters(model: MBT) -> int:
+    d, h = model.width, model.hidden
+    return 4 * d * (d + 1) + h * (d + 1) + d * (h + 1) + 4 * d
+
+
+def _block_macs(model: MBT, line: Line, length: Mapping[str, int]) -> int:
+    n, m = (sum(length[s] for s in side) for side in (line.writes, line.reads))
+    d, h = model.width, model.hidden
+    return 2 * n * d * d + 2 * m * d * d + 2 * n * m * d + 2 * n * d * h
+
+
+def overhead(experiment: Experiment, classes: int) -> float:
+    """Executed cost over that of late fusion in the same model, as a fraction: 0.1 is 10 % more."""
+    late = experiment.at("model.fusion", "late")
+    return cost(experiment, classes).macs / cost(late, classes).macs - 1
+
+
+def layer_macs(model: MBT, wiring: Wiring, shapes: Shapes) -> int:
+    """Multiply-accumulates of one layer of this wiring."""
+    length = tokens(model, shapes)
+    return sum(_block_macs(model, line, length) for step in wiring for line in step)

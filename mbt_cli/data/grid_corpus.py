@@ -1,0 +1,78 @@
+"""The GRID corpus: sentences such as "bin blue at f two now", spoken to a camera.
+
+Cooke et al. 2006, JASA 120(5). 34 speakers, 1000 sentences of 3 s each, MPEG-1 at 25 frames/s
+(360x288) with stereo sound; the file name spells the sentence, one character a word: `bbaf2n.mpg`.
+"""
+
+from collections import defaultdict
+from hashlib import blake2b
+from pathlib import Path
+
+from mbt_cli.data.manifest import Entry, Manifest, fingerprint
+from mbt_cli.errors import MbtError
+from mbt_cli.experiment import GridCorpus
+
+WORDS = {
+    "command": {"b": "bin", "l": "lay", "p": "place", "s": "set"},
+    "colour": {"b": "blue", "g": "green", "r": "red", "w": "white"},
+    "preposition": {"a": "at", "b": "by", "i": "in", "w": "with"},
+    "letter": {c: c for c in "abcdefghijklmnopqrstuvxyz"},
+    "digit": {"z": "zero"} | {c: c for c in "123456789"},
+    "adverb": {"a": "again", "n": "now", "p": "please", "s": "soon"},
+}
+"""The grammar, in the order of the words: each character of a name, and the word it stands for."""
+
+VALIDATION, TEST = 0.2, 0.2
+"""Shares of the clips of each class; GRID has no official split."""
+
+
+def manifest(spec: GridCorpus, root: Path | None) -> Manifest:
+    """All clips below `root`. Raises MbtError where there are none, or too few of a class.
+
+    The split is made within each class from a hash of the names, so it is the same everywhere.
+    """
+    if root is None:
+        raise MbtError("The recipe grid_corpus needs --data, the folder with GRID's .mpg files.")
+    if not root.is_dir():
+        raise MbtError(f"--data {root} is no folder. Give the folder with GRID's .mpg files.")
+    by_class: dict[int, list[Path]] = defaultdict(list)
+    words = WORDS[spec.target]
+    place = list(WORDS).index(spec.target)
+    for path in sorted(root.rglob("*.mpg")):
+        if spelled(path.stem):
+            by_class[list(words).index(path.stem[place])].append(path)
+    if not by_class:
+        raise MbtError(
+            f"No clip of the GRID corpus lies below {root}: found no file named like 'bbaf2n.mpg'."
+        )
+    entries = []
+    for label, paths in sorted(by_class.items()):
+        if len(paths) < 3:
+            raise MbtError(
+                f"{root} has {len(paths)} clip(s) of {spec.target} '{list(words.values())[label]}';"
+                " at least 3 are needed, one for each of train, validation and test."
+            )
+        names = sorted((path.relative_to(root).as_posix() for path in paths), key=_shuffled)
+        validation, test = (max(1, round(share * len(names))) for share in (VALIDATION, TEST))
+        for i, name in enumerate(names):
+            split = "validation" if i < validation else "test" if i < validation + test else "train"
+            entries.append(Entry(name, root / name, split, (label,)))
+    entries.sort(key=lambda entry: entry.name)
+    sizes = [(e.name, e.path.stat().st_size, e.split, e.labels) for e in entries]
+    return Manifest(
+        entries=tuple(entries),
+        classes=tuple(words.values()),
+        multi_label=False,
+        fingerprint=fingerprint(("grid_corpus", spec.target, *sizes)),
+    )
+
+
+def spelled(stem: str) -> bool:
+    """Whether a file's name is a sentence of the grammar."""
+    return len(stem) == len(WORDS) and all(
+        character in words for character, words in zip(stem, WORDS.values(), strict=True)
+    )
+
+
+def _shuffled(name: str) -> bytes:
+    return blake2b(name.encode()).digest()

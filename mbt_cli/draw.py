@@ -1,0 +1,300 @@
+"""Curves: the only user of matplotlib. Values in, figures out; what they mean, report.py says.
+
+One style for all: a colour, a marker and a line style for each strategy (Okabe and Ito's palette,
+which colour-blind readers can tell apart), seeds as small points, their mean as a large one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from textwrap import shorten, wrap
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from mbt_cli.statistics import summary
+
+LATE = "late"
+"""The strategy that every figure shows in grey, and as a level where it has no place on x."""
+
+STYLES = {
+    LATE: ("#4D4D4D", "X", (0, (6, 2))),
+    "bottleneck": ("#0072B2", "o", "-"),
+    "cross_attention": ("#D55E00", "s", (0, (5, 1.5))),
+    "self_attention": ("#009E73", "^", (0, (1.5, 1.2))),
+    "bottleneck_video_first": ("#CC79A7", "v", (0, (6, 1.5, 1.5, 1.5))),
+    "bottleneck_audio_first": ("#E69F00", "D", (0, (3, 1, 1, 1, 1, 1))),
+    "": ("#56B4E9", "P", (0, (8, 2))),
+}
+"""Colour, marker and line style by strategy; lines that are no strategy take them in order."""
+
+PAPER: Any = {
+    "font.family": "DejaVu Sans", "font.size": 10.5, "axes.titlesize": 10.5, "axes.labelsize": 10.5,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#808080",
+    "axes.grid": True, "axes.grid.axis": "y", "axes.axisbelow": True, "grid.color": "#E6E6E6",
+    "xtick.color": "#808080", "ytick.color": "#808080", "xtick.labelcolor": "#262626",
+    "ytick.labelcolor": "#262626", "axes.labelcolor": "#262626", "text.color": "#262626",
+    "figure.facecolor": "white", "savefig.facecolor": "white", "svg.hashsalt": "mbt-cli",
+}  # fmt: skip
+DPI = 200
+Label = tuple[float, float, str, str, int]
+"""x, y, text, colour; 1 for above and -1 for below."""
+INK, FAINT = "#262626", "#6B6B6B"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A cell as a figure shows it."""
+
+    line: str
+    """Whose line it is on: the value of the study's `by`."""
+    place: str | None
+    """Where it stands on x; None for late fusion where x means nothing to it."""
+    values: tuple[float, ...]
+    """One a seed."""
+    gmacs: float
+    hollow: bool
+    """Fusion by name that can exchange nothing."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What the cells are drawn along."""
+
+    word: str
+    says: str
+    """What the word means; may be empty."""
+    places: tuple[str, ...]
+    ordered: bool
+    """Whether a line from place to place means something."""
+
+    @property
+    def label(self) -> str:
+        return ", ".join(filter(None, (self.word, self.says)))
+
+
+def along(marks: Sequence[Mark], axis: Axis, title: str, measure: str) -> Figure:
+    """The measure against x."""
+    figure, (ax,) = _sheet(title, _legend(marks, axis), _caption(marks), width=7.6, height=3.6)
+    _curves(ax, marks, axis, size=7.0)
+    ax.set_xlabel(axis.label)
+    ax.set_ylabel(measure)
+    ax.margins(y=0.08)
+    return figure
+
+
+def against_cost(marks: Sequence[Mark], axis: Axis, title: str, measure: str) -> Figure:
+    """The measure against the cost of a forward pass; means carry their place on x."""
+    beside = "Numbers" if axis.ordered else "Words"
+    caption = f"{_caption(marks, band=False)} {beside}: {axis.label}."
+    legend = _legend(marks, axis, level=False)
+    figure, (ax,) = _sheet(title, legend, caption, width=7.6, height=3.8)
+    ax.grid(True, axis="x")
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+    named = axis.places[:: ceil(len(axis.places) / 6)] if axis.ordered else axis.places
+    labels, dots = [], []
+    for turn, (line, (colour, marker, dashes)) in enumerate(_styles(marks).items()):
+        mine = [mark for mark in marks if mark.line == line and mark.values]
+        means = [summary(mark.values).mean for mark in mine]
+        if axis.ordered:
+            ax.plot([m.gmacs for m in mine], means, color=colour, ls=dashes, lw=1.2, alpha=0.6)
+        for mark, mean in zip(mine, means, strict=True):
+            _dots(ax, mark.gmacs, mark, colour, 6.0)
+            ax.plot(mark.gmacs, mean, marker, **_face(mark.hollow, colour, max(10 - 1.5 * turn, 5.0)))
+            if mark.place is None or mark.place in named:
+                side = -1 if turn % 2 else 1
+                labels.append((mark.gmacs, mean, mark.place or LATE, colour, side))
+            dots += [(mark.gmacs, value) for value in (*mark.values, mean)]
+    ax.set_xlabel("GMACs: 10⁹ multiply-accumulates, executed for one clip and one view")
+    ax.set_ylabel(measure)
+    ax.margins(x=0.06 if axis.ordered else 0.14, y=0.14)
+    _label(ax, labels, dots)
+    return figure
+
+
+def panels(
+    groups: Mapping[tuple[str, str], Sequence[Mark]], axis: Axis, title: str, measure: str,
+    chance: float,
+) -> Figure:  # fmt: skip
+    """One panel a group, named by a word and a sentence; y is shared, chance is dotted."""
+    marks = [mark for panel in groups.values() for mark in panel]
+    columns = len(groups) if len(groups) < 5 else 3
+    rows = ceil(len(groups) / columns)
+    guess: Any = {"color": FAINT, "ls": ":", "lw": 1.3}
+    legend = [*_legend(marks, axis), Line2D([], [], label=f"chance ({chance})", **guess)]
+    explained = f"{axis.word}: {axis.says}." if axis.says else ""
+    spare = rows * columns - len(groups)
+    figure, axes = _sheet(
+        title, [] if spare else legend, f"{_caption(marks)} {explained}", width=8.4,
+        height=2.05 * rows + 0.85 * (rows - 1), rows=rows, columns=columns, names=0.5,
+    )  # fmt: skip
+    for place, (ax, ((word, says), panel)) in enumerate(zip(axes, groups.items(), strict=False)):
+        ax.axhline(chance, **guess)
+        _curves(ax, panel, axis, size=5.0)
+        said = shorten(says, 37, placeholder=" …")
+        ax.set_title(said, loc="left", fontsize=9, color=FAINT, pad=5)
+        ax.annotate(word, (0, 1), (0, 19), "axes fraction", "offset points", weight="bold")
+        if place % columns == 0:
+            ax.set_ylabel(measure)
+        if axis.ordered and place + columns >= len(groups):
+            ax.set_xlabel(axis.word)
+        ax.margins(y=0.08)
+    for ax in axes[len(groups) :]:
+        ax.set_axis_off()
+    if spare:
+        axes[-1].legend(handles=legend, loc="center left", frameon=False, handlelength=2.6)
+    axes[0].set_ylim(bottom=axes[0].get_ylim()[0] - 0.04)
+    return figure
+
+
+def save(figure: Callable[[], Figure], stem: Path) -> list[Path]:
+    """Draws the figure in the style of the house, and writes it as SVG and as PNG."""
+    files = [stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png")]
+    with mpl.rc_context(PAPER):
+        drawn = figure()
+        drawn.savefig(files[0], metadata={"Date": None})
+        drawn.savefig(files[1], dpi=DPI)
+    return files
+
+
+def _curves(ax: Axes, marks: Sequence[Mark], axis: Axis, size: float) -> None:
+    styles = _styles(marks)
+    moving = list(dict.fromkeys(mark.line for mark in marks if mark.place is not None))
+    step = min(0.18, 0.6 / max(len(moving), 1))
+    for line, (colour, marker, dashes) in styles.items():
+        mine = [mark for mark in marks if mark.line == line and mark.values]
+        for mark in (mark for mark in mine if mark.place is None):
+            _level(ax, mark, colour, dashes)
+        placed = [mark for mark in mine if mark.place is not None]
+        if not placed:
+            continue
+        shift = step * (moving.index(line) - (len(moving) - 1) / 2)
+        xs = [axis.places.index(str(mark.place)) + shift for mark in placed]
+        means = [summary(mark.values).mean for mark in placed]
+        if axis.ordered:
+            ax.plot(xs, means, color=colour, ls=dashes, lw=1.6)
+        for x, mark, mean in zip(xs, placed, means, strict=True):
+            _dots(ax, x + 0.4 * step, mark, colour, size)
+            ax.plot(x, mean, marker, **_face(mark.hollow, colour, size))
+    every = ceil(len(axis.places) / (6 if len(ax.figure.axes) > 1 else 16)) if axis.ordered else 1
+    shown = [place.replace(" + ", "\n+ ") for place in axis.places[::every]]
+    ax.set_xticks(range(0, len(axis.places), every), shown)
+    ax.set_xlim(-0.5, len(axis.places) - 0.5)
+
+
+def _dots(ax: Axes, x: float, mark: Mark, colour: str, size: float) -> None:
+    """The seeds; a single one is its own mean."""
+    if len(mark.values) > 1:
+        xs = [x] * len(mark.values)
+        ax.plot(xs, mark.values, ".", color=colour, ms=0.65 * size, alpha=0.6)
+
+
+def _level(ax: Axes, mark: Mark, colour: str, dashes: Any) -> None:
+    found = summary(mark.values)
+    ax.axhline(found.mean, color=colour, ls=dashes, lw=1.6, zorder=1.5)
+    if found.spread is not None:
+        low, high = found.mean - found.spread, found.mean + found.spread
+        ax.axhspan(low, high, color=colour, alpha=0.15, lw=0)
+
+
+def _face(hollow: bool, colour: str, size: float) -> dict[str, Any]:
+    face, edge, width = ("white", colour, 1.4) if hollow else (colour, "white", 0.6)
+    return {"color": colour, "mfc": face, "mec": edge, "mew": width, "ms": size, "zorder": 4}
+
+
+def _styles(marks: Sequence[Mark]) -> dict[str, tuple[str, str, Any]]:
+    """In the order of the lines, late fusion last: it is what the others are compared with."""
+    lines = sorted(dict.fromkeys(mark.line for mark in marks), key=lambda line: line == LATE)
+    free = [name for name in STYLES if name not in lines and name != LATE]
+    names = [line if line in STYLES else free[i % len(free)] for i, line in enumerate(lines)]
+    return {line: STYLES[name] for line, name in zip(lines, names, strict=True)}
+
+
+def _legend(marks: Sequence[Mark], axis: Axis, level: bool = True) -> list[Line2D]:
+    entries = []
+    for line, (colour, marker, dashes) in _styles(marks).items():
+        mine = [mark for mark in marks if mark.line == line]
+        flat = level and all(mark.place is None for mark in mine)
+        entries.append(Line2D(
+            [], [], ls=dashes if flat or (axis.ordered and line != LATE) else "",
+            lw=1.6, marker="" if flat else marker, label=_words(line), **_face(False, colour, 7.0),
+        ))  # fmt: skip
+    if any(mark.hollow for mark in marks):
+        entries.append(Line2D([], [], ls="", marker="o", label="hollow: no exchange",
+                              **_face(True, FAINT, 7.0)))  # fmt: skip
+    return entries
+
+
+def _words(line: str) -> str:
+    return f"{line} fusion" if line == LATE else line.replace("_", " ")
+
+
+def _caption(marks: Sequence[Mark], band: bool = True) -> str:
+    seeds = sorted({len(mark.values) for mark in marks if mark.values})
+    if seeds == [1]:
+        return "One seed each: no spread is known."
+    how_many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    said = f"Small points: {how_many} seeds. Large markers: their mean."
+    if band and any(mark.place is None and len(mark.values) > 1 for mark in marks):
+        said += " Band: late fusion, mean ± spread (standard deviation)."
+    return said
+
+
+def _sheet(
+    title: str, legend: Sequence[Line2D], caption: str, *, width: float, height: float,
+    rows: int = 1, columns: int = 1, names: float = 0.1,
+) -> tuple[Figure, list[Axes]]:  # fmt: skip
+    """A page of axes (sizes in inches): title, legend above them, caption below."""
+    lines = wrap(title, round(width * 10.4))
+    across = 4 if len(legend) == 4 else 3
+    head = 0.16 + 0.23 * len(lines)
+    top = head + 0.1 + 0.23 * ceil(len(legend) / across) + names
+    notes = wrap(caption, round(width * 15))
+    foot = 0.72 + 0.18 * len(notes)
+    total = top + height + foot
+    figure = Figure(figsize=(width, total))
+    left, inch = 0.12 / width, 1 / total
+    figure.text(left, 1 - 0.12 * inch, "\n".join(lines), va="top", weight="bold", fontsize=11)
+    figure.text(left, 0.1 * inch, "\n".join(notes), va="bottom", fontsize=9, color=FAINT)
+    by_row = [entry for i in range(across) for entry in legend[i::across]]
+    figure.legend(
+        handles=by_row, loc="upper left", bbox_to_anchor=(left / 2, 1 - head * inch), ncols=across,
+        frameon=False, borderaxespad=0.2, handlelength=2.6, columnspacing=1.6,
+    )  # fmt: skip
+    each = (height - 0.85 * (rows - 1)) / rows
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True, gridspec_kw={
+        "left": 0.78 / width, "right": 1 - 0.25 / width,
+        "top": 1 - top * inch, "bottom": foot * inch,
+        "hspace": 0.85 / each, "wspace": 0.1,
+    })  # fmt: skip
+    return figure, list(axes.flat)
+
+
+def _label(ax: Axes, labels: Sequence[Label], dots: Sequence[tuple[float, float]]) -> None:
+    """Writes each label above or below its point, as near as nothing is in its way."""
+    ax.autoscale_view()
+    inch = ax.figure.dpi
+    taken = [_box(ax.transData.transform(dot) * 72 / inch, 3.0, 3.0) for dot in dots]
+    for x, y, text, colour, side in labels:
+        at = ax.transData.transform((x, y)) * 72 / inch
+        for up in range(12, 90, 3):
+            box = _box((at[0], at[1] + side * up), 3.2 * len(text) + 1, 5.0)
+            if not any(_overlap(box, other) for other in taken):
+                break
+        taken.append(box)
+        ax.annotate(text, (x, y), (0, side * up), "data", "offset points", ha="center", va="center",
+                    fontsize=9, color=colour, zorder=5)  # fmt: skip
+
+
+def _box(at: Any, half_width: float, half_height: float) -> tuple[float, float, float, float]:
+    x, y = map(float, at)
+    return x - half_width, y - half_height, x + half_width, y + half_height
+
+
+def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

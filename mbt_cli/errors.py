@@ -1,0 +1,18 @@
+"""What the user can fix: `cli.main` prints these without a traceback; all else is a bug."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MbtError(Exception):
+    """A sentence for the user: what is wrong, what was found, what to do."""
+
+
+class UnknownName(MbtError):
+    """A name that is not in a registry, with the nearest one that is."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        close = get_close_matches(name, known, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        super().__init__(f"No {kind} is called '{name}'.{hint} There are: {', '.join(known)}.")

@@ -1,0 +1,216 @@
+"""What a study's runs say: a value for each cell, two tables, and the answer in a sentence.
+
+The cell chosen on validation gives the answer, on test; all else is exploratory and says so.
+"""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mbt_cli.cost import Cost, cost, overhead
+from mbt_cli.errors import MbtError
+from mbt_cli.experiment import Evaluation, Experiment
+from mbt_cli.runs import Run
+from mbt_cli.statistics import summary
+from mbt_cli.study import Study
+from mbt_cli.wiring import exchanges, layers
+
+WORDS = {"model.fusion": "strategy", "model.fusion_layer": "L_f", "model.bottlenecks": "B"}
+"""Fields the house has a word for; others go by the last part of their name."""
+FOREIGN_TO_LATE = ("model.fusion_layer", "model.bottlenecks")
+"""Fields that late fusion has no value of: along these it is a level, not a point."""
+ENOUGH_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A point of the grid, and its finished runs."""
+
+    name: str
+    experiment: Experiment
+    runs: Sequence[Run]
+    cost: Cost
+    overhead: float
+    """Executed cost over late fusion's, as a fraction."""
+    exchanges: bool
+    """Whether any modality can come to depend on another."""
+
+    def test(self, *path: str) -> list[float]:
+        """A figure of every run on the test clips, where it is defined."""
+        found: list[Any] = [run.figures(Evaluation()) for run in self.runs]
+        for part in path:
+            found = [value[part] for value in found]
+        return [value for value in found if value is not None]
+
+    def validation(self, measure: str) -> list[float]:
+        """The measure of every run on the validation clips, at its best epoch."""
+        return [run.status["validation"][measure] for run in self.runs]
+
+    @property
+    def late(self) -> bool:
+        return self.experiment.model.fusion == "late"
+
+    @property
+    def silent(self) -> bool:
+        """Fusion by name that can exchange nothing."""
+        return not (self.exchanges or self.late)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A study and its cells, in the grid's order."""
+
+    study: Study
+    cells: Sequence[Cell]
+
+    @property
+    def measure(self) -> str:
+        return self.study.measure
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every finished run."""
+        return [run for cell in self.cells for run in cell.runs]
+
+    @cached_property
+    def best(self) -> Cell:
+        """The cell with the highest mean on validation; of equals the first."""
+        tried = (cell for cell in self.cells if cell.runs)
+        return max(tried, key=lambda cell: summary(cell.validation(self.measure)).mean)
+
+    @cached_property
+    def left_out(self) -> dict[str, str]:
+        """Clips that could not be read, and why."""
+        lost = {name: why for run in self.runs for name, why in run.facts["left_out"].items()}
+        return dict(sorted(lost.items()))
+
+
+def findings_of(study: Study, results: Path) -> Findings:
+    """What the records hold of a study. Raises MbtError where no run is finished."""
+    found = study.runs_of(results)
+    if not any(found.values()):
+        raise MbtError(
+            f"{results} holds no finished run of {study.name}. Run them: {command(study)}"
+        )
+    cells = []
+    for one in study.cells:
+        model, classes = one.model, len(study.data.classes)
+        wired = layers(model.fusion, model.fusion_layer, model.depth, model.modalities)
+        talks = exchanges(wired, model.modalities)
+        price, extra = cost(one, classes), overhead(one, classes)
+        cells.append(Cell(_name(study, one), one, found[one.cell], price, extra, talks))
+    return Findings(study, cells)
+
+
+def table(found: Findings) -> pd.DataFrame:
+    """One row a cell, numbers as numbers; what is not known is NaN."""
+    study, measure = found.study, found.measure
+    rows = []
+    for cell in found.cells:
+        values = cell.experiment.flat()
+        row: dict[str, Any] = {word(field): plain(values[field]) for field in _columns(study)}
+        row |= {"parameters": cell.cost.parameters, "GMACs": cell.cost.gmacs}
+        row |= {"GFLOPs": cell.cost.gflops, "over late": cell.overhead, "n": len(cell.runs)}
+        row |= _numbers(measure, cell.test(measure))
+        row[f"validation {measure}"] = _numbers("", cell.validation(measure))[""]
+        for group in study.data.groups:
+            for figure in ("mAP", "AUC"):
+                row |= _numbers(f"{group} {figure}", cell.test("groups", group, figure))
+        row["seconds"] = _numbers("", [run.status["seconds"] for run in cell.runs])[""]
+        rows.append(row | {"silent": cell.silent, "chosen": cell is found.best})
+    return pd.DataFrame(rows)
+
+
+def runs_table(found: Findings) -> pd.DataFrame:
+    """One row a run, with every figure of it and what it ran on."""
+    validation, rows = f"validation {found.measure}", []
+    for run in found.runs:
+        values, figures = run.experiment.flat(), run.figures(Evaluation()) or {}
+        row = {"key": run.key} | {field: plain(values[field]) for field in varied(found.study)}
+        row |= {"seed": values["training.seed"], "parameters": run.cost.parameters}
+        row |= {"gmacs": run.cost.gmacs, "gflops": run.cost.gflops}
+        row |= {name: v for name, v in figures.items() if not isinstance(v, dict | list)}
+        for kind in ("groups", "classes"):
+            for name, one in figures[kind].items():
+                row |= {f"{kind}.{name}.{figure}": value for figure, value in one.items()}
+        row |= {validation: run.status["validation"][found.measure]}
+        row |= {"best epoch": run.status["epoch"], "seconds": run.status["seconds"]}
+        rows.append(row | {"code": run.facts["code"]} | machine(run))
+    return pd.DataFrame(rows)
+
+
+def answer(found: Findings) -> str:
+    """The one sentence that validation chose and test says."""
+    best, cells, measure = found.best, found.cells, found.measure
+    said = (
+        f"Of {len(cells)} cells, {best.name} is best on the validation clips; on the test clips it"
+        f" reaches {measure} {summary(best.test(measure))}"
+    )
+    twin = best.experiment.at("model.fusion", "late").cell
+    late = [cell for cell in cells if cell.experiment.cell == twin and cell.runs]
+    if best.late or not late:
+        return f"{said}."
+    level, extra = summary(late[0].test(measure)), best.overhead
+    return (
+        f"{said}, against {level} for late fusion, with {abs(extra):.1%}"
+        f" {'more' if extra >= 0 else 'fewer'} multiply-accumulates."
+    )
+
+
+def command(study: Study, seeds: int = ENOUGH_SEEDS) -> str:
+    """What runs the rest of a study."""
+    words = ["mbt-cli", "ablate", "--grid", study.grid, "--recipe", study.recipe]
+    words += [word for name, v in study.settings.items() for word in ("--set", f"{name}={v}")]
+    return shlex.join([*words, "--seeds", str(seeds)])
+
+
+def varied(study: Study) -> list[str]:
+    """The fields by which cells differ; the grid's own first."""
+    flat = [cell.flat() for cell in study.cells]
+    differ = [name for name in flat[0] if len({repr(one.get(name)) for one in flat}) > 1]
+    return list(dict.fromkeys([study.by, study.x, *differ]))
+
+
+def word(field: str) -> str:
+    """A field as a column's name."""
+    return WORDS.get(field, field.split(".")[-1])
+
+
+def plain(value: Any) -> Any:
+    """A value as a table shows it."""
+    return " + ".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def machine(run: Run) -> dict[str, str]:
+    """What a run ran on: device and versions."""
+    where = run.facts["environment"]
+    return {"device": where["device_name"]} | dict(where["versions"])
+
+
+def _columns(study: Study) -> list[str]:
+    """As few fields as tell the cells apart."""
+    points = [(cell.flat()[study.by], cell.flat()[study.x]) for cell in study.cells]
+    alike = len(set(points)) < len(points)
+    return varied(study) if alike else list(dict.fromkeys([study.by, study.x]))
+
+
+def _name(study: Study, one: Experiment) -> str:
+    values = one.flat()
+    if one.model.fusion == "late" and study.x in FOREIGN_TO_LATE and study.by == "model.fusion":
+        return "late fusion"
+    at = [f"{word(field)} = {plain(values[field])}" for field in _columns(study)]
+    return " at ".join([str(plain(values[study.by])), ", ".join(at[1:])]) if at[1:] else at[0]
+
+
+def _numbers(name: str, values: Sequence[float]) -> dict[str, float]:
+    found = summary(values) if values else None
+    spread = found.spread if found else None
+    return {
+        name: found.mean if found else float("nan"),
+        f"{name} spread": float("nan") if spread is None else spread,
+    }

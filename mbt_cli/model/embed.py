@@ -1,0 +1,49 @@
+"""From a modality's view to its tokens: patches, projected, a CLS token in front, positions added.
+
+b batch, c channels, n tokens, d width. The view has any number of axes: a video (c, t, h, w) is
+cut into tubelets, a spectrogram (c, t, mel) into patches, feature vectors (c, n) into vectors.
+MBT, eq. 1 and 4; what a whole number of patches does not cover at an end is left out.
+"""
+
+from math import prod
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+CUTS = {
+    1: ("b c (n p) -> b n (c p)", "p"),
+    2: ("b c (t p) (f q) -> b (t f) (c p q)", "pq"),
+    3: ("b c (t p) (h q) (w r) -> b (t h w) (c p q r)", "pqr"),
+}
+"""How a view with so many axes is cut, and the letters of a patch's extents."""
+
+
+class Embed(nn.Module):
+    """Equal to a convolution whose kernel is its stride, with a bias."""
+
+    def __init__(
+        self, shape: tuple[int, ...], patch: tuple[int, ...], width: int, *, cls: bool
+    ) -> None:
+        super().__init__()
+        channels, *space = shape
+        self.patch = patch
+        self.grid = [size // extent for size, extent in zip(space, patch, strict=True)]
+        self.project = nn.Linear(channels * prod(patch), width)
+        self.cls = nn.Parameter(torch.zeros(1, width)) if cls else None
+        self.position = nn.Parameter(torch.zeros(prod(self.grid) + cls, width))
+
+    def patches(self, view: Float[Tensor, "b c *space"]) -> Float[Tensor, "b n p"]:
+        """Each patch's values as one vector: channels first, then the axes in their order."""
+        covered = view
+        for axis, (cells, extent) in enumerate(zip(self.grid, self.patch, strict=True), 2):
+            covered = covered.narrow(axis, 0, cells * extent)
+        pattern, letters = CUTS[len(self.patch)]
+        return rearrange(covered, pattern, **dict(zip(letters, self.patch, strict=True)))
+
+    def forward(self, view: Float[Tensor, "b c *space"]) -> Float[Tensor, "b n d"]:
+        x = self.project(self.patches(view))
+        if self.cls is not None:
+            x = torch.cat([repeat(self.cls, "1 d -> b 1 d", b=len(x)), x], 1)
+        return x + self.position

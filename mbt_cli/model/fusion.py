@@ -1,0 +1,57 @@
+"""Runs a wiring: one block for each line, the mean where lines meet.
+
+b batch, n tokens of a stream, d width.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mbt_cli.model.transformer import Block
+from mbt_cli.wiring import Line, Wiring
+
+Streams = dict[str, Float[Tensor, "b _ d"]]
+"""The tokens of each stream by name, each (b, n, d); n may differ between streams."""
+
+
+class Layer(nn.Module):
+    """The steps of one layer, one after the other; with `share`, one block runs all lines."""
+
+    def __init__(self, wiring: Wiring, block: Callable[[], Block], share: bool = False) -> None:
+        super().__init__()
+        self.wiring = wiring
+        lines = sum(len(step) for step in wiring)
+        self.blocks = nn.ModuleList(block() for _ in range(1 if share else lines))
+
+    def steps(self) -> Iterator[list[tuple[Line, Block]]]:
+        """Each step's lines with the block that runs each."""
+        blocks = iter(cast("list[Block]", list(self.blocks)))
+        shared = next(blocks) if len(self.blocks) == 1 else None
+        for step in self.wiring:
+            yield [(line, shared or next(blocks)) for line in step]
+
+    def forward(self, z: Streams) -> Streams:
+        for step in self.steps():
+            takes: dict[str, list[Tensor]] = {}
+            for line, block in step:
+                x = join(z, line.writes)
+                context = x if line.reads == line.writes else join(z, line.reads)
+                for stream, take in split(block(x, context), z, line.writes):
+                    takes.setdefault(stream, []).append(take)
+            z = z | {s: t[0] if len(t) == 1 else torch.stack(t).mean(0) for s, t in takes.items()}
+        return z
+
+
+def join(z: Streams, names: tuple[str, ...]) -> Float[Tensor, "b n d"]:
+    """The tokens of these streams, one stream after the other."""
+    return z[names[0]] if len(names) == 1 else torch.cat([z[name] for name in names], 1)
+
+
+def split(
+    x: Float[Tensor, "b n d"], z: Streams, names: tuple[str, ...]
+) -> Iterator[tuple[str, Tensor]]:
+    """The inverse of `join`: each stream's name with its tokens."""
+    return zip(names, x.split([z[name].shape[1] for name in names], 1), strict=True)

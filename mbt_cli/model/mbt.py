@@ -1,0 +1,119 @@
+"""MBT: embed each modality, encode it alone, let the streams talk, classify each, agree.
+
+b batch, n tokens of a stream, d width, c classes. Nagrani et al. 2021: arxiv.org/abs/2107.00135
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import cast
+
+import torch
+from einops import repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mbt_cli import experiment
+from mbt_cli.cost import patch_of
+from mbt_cli.model.embed import Embed
+from mbt_cli.model.fusion import Layer, Streams
+from mbt_cli.model.transformer import Attention, Block
+from mbt_cli.wiring import FSN, Wiring, layers, streams
+
+Logits = dict[str, Float[Tensor, "b c"]]
+"""For each modality; or for "all", where the read-out is joint. Their mean is the prediction."""
+
+
+class MBT(nn.Module):
+    """The model of an experiment, for views of these shapes (c, *space)."""
+
+    def __init__(
+        self, spec: experiment.MBT, shapes: Mapping[str, tuple[int, ...]], classes: int
+    ) -> None:
+        super().__init__()
+        self.spec = spec = spec.canonical()
+        cls = spec.readout == "cls"
+        wirings = layers(spec.fusion, spec.fusion_layer, spec.depth, spec.modalities)
+        block = partial(Block, spec.width, spec.heads, spec.hidden, spec.gelu, spec.norm_eps)
+        drops = [spec.stochastic_depth * i / max(1, spec.depth - 1) for i in range(spec.depth)]
+
+        self.embed = nn.ModuleDict(
+            {m: Embed(shapes[m], patch_of(spec, shapes[m]), spec.width, cls=cls)
+             for m in spec.modalities}
+        )  # fmt: skip
+        fuses = FSN in streams(wirings)
+        self.fsn = nn.Parameter(torch.zeros(spec.bottlenecks, spec.width)) if fuses else None
+        self.layers = nn.ModuleList(
+            Layer(wiring, partial(block, drop), spec.share_weights)
+            for wiring, drop in zip(wirings, drops, strict=True)
+        )
+        self.norm = nn.LayerNorm(spec.width, eps=spec.norm_eps)
+        self.head = nn.Linear(spec.width, classes)
+        initialise(self, spec)
+
+    def forward(self, views: Mapping[str, Tensor]) -> Logits:
+        """Views (b, c, *space) by modality to logits."""
+        z: Streams = {m: embed(views[m]) for m, embed in self.embed.items()}
+        if self.fsn is not None:
+            z[FSN] = repeat(self.fsn, "n d -> b n d", b=len(next(iter(z.values()))))
+        for layer in self.layers:
+            z = layer(z)
+        return self.read_out({m: z[m] for m in self.spec.modalities})
+
+    def read_out(self, z: Streams) -> Logits:
+        """One final norm and one linear classifier for all modalities (sec. 3.4)."""
+        if self.spec.readout == "mean_joint":
+            return {"all": self.head(self.norm(torch.cat([*z.values()], 1)).mean(1))}
+        if self.spec.readout == "mean_each":
+            return {m: self.head(self.norm(x).mean(1)) for m, x in z.items()}
+        return {m: self.head(self.norm(x[:, 0])) for m, x in z.items()}
+
+    def rewire(self, fusion: str) -> None:
+        """From now on the layers from L_f up are wired by another strategy, on the same blocks.
+
+        Raises ValueError where the other strategy has other lines than there are blocks.
+        """
+        other = layers(fusion, self.spec.fusion_layer, self.spec.depth, self.spec.modalities)
+        for layer, wiring in zip(cast("list[Layer]", self.layers), other, strict=True):
+            if not self.spec.share_weights and _lines(layer.wiring) != _lines(wiring):
+                raise ValueError(f"{fusion} has other blocks than {self.spec.fusion}")
+            layer.wiring = wiring
+
+
+def predict(logits: Logits) -> Float[Tensor, "b c"]:
+    """The mean of the logits: before any softmax or sigmoid (sec. 3.4)."""
+    return torch.stack([*logits.values()]).mean(0)
+
+
+def initialise(model: MBT, spec: experiment.MBT) -> None:
+    """As the official code does from scratch: Xavier in the blocks, LeCun for patches, zero CLS."""
+    for module in model.modules():
+        if isinstance(module, Attention):
+            for part in (*module.qkv.weight.chunk(3), module.out.weight):
+                nn.init.xavier_uniform_(part)
+            nn.init.zeros_(module.qkv.bias)
+            nn.init.zeros_(module.out.bias)
+        elif isinstance(module, Block):
+            for linear in cast("list[nn.Linear]", [module.mlp[0], module.mlp[2]]):
+                nn.init.xavier_uniform_(linear.weight)
+                nn.init.normal_(linear.bias, std=1e-6)
+        elif isinstance(module, Embed):
+            lecun_normal_(module.project.weight)
+            nn.init.zeros_(module.project.bias)
+            nn.init.normal_(module.position, std=spec.position_std)
+    if model.fsn is not None:
+        nn.init.normal_(model.fsn, std=0.02)
+    if spec.head_init == "zeros":
+        nn.init.zeros_(model.head.weight)
+    else:
+        nn.init.xavier_uniform_(model.head.weight)
+    nn.init.zeros_(model.head.bias)
+
+
+def lecun_normal_(weight: Float[Tensor, "out inputs"]) -> None:
+    """Normal of variance 1 / inputs, cut off at two standard deviations."""
+    std = weight.shape[1] ** -0.5 / 0.87962566103423978
+    nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+
+
+def _lines(wiring: Wiring) -> int:
+    return sum(len(step) for step in wiring)

@@ -1,0 +1,130 @@
+"""What a reader must know beside a study's numbers: sentences, each from the records."""
+
+from collections.abc import Iterable
+from math import sqrt
+
+from mbt_cli.experiment import Evaluation
+from mbt_cli.findings import ENOUGH_SEEDS, Cell, Findings, command, machine
+from mbt_cli.statistics import summary
+from mbt_cli.wiring import FSN, layers, streams
+
+NAMED = 5
+"""Clips left out that a note names; the rest it counts."""
+
+UNITS = (
+    "1 GMAC is 10⁹ multiply-accumulates, each of them two floating-point operations (2 GFLOPs),"
+    " executed for one clip and one view. What the paper calls GFLOPs are GMACs."
+)
+
+
+def notes(found: Findings) -> list[str]:
+    """Every note, a sentence or two each."""
+    told = (_choice, _seeds, _missing, _silent, _chance, _clips, _classes, _mixed)
+    return [*(note for tell in told for note in tell(found)), UNITS]
+
+
+def _choice(found: Findings) -> Iterable[str]:
+    yield (
+        "Only this figure answers the question: its cell was chosen on the validation clips, and"
+        " the test clips had no say in it. Every other figure here is exploratory."
+    )
+    top = summary(found.best.validation(found.measure))
+    if top.spread is None:
+        return
+    others = [cell for cell in found.cells if cell.runs and cell is not found.best]
+    means = [summary(cell.validation(found.measure)).mean for cell in others]
+    if near := sum(mean >= top.mean - top.spread for mean in means):
+        yield (
+            f"On validation {_count(near, 'other cell')} came within one spread of it: which of"
+            " them is best, these seeds do not show."
+        )
+
+
+def _seeds(found: Findings) -> Iterable[str]:
+    counts = sorted({len(cell.runs) for cell in found.cells if cell.runs})
+    if counts[0] < ENOUGH_SEEDS:
+        yield (
+            f"Some cells have n = {counts[0]}, fewer than {ENOUGH_SEEDS} seeds: no statement about"
+            " seeds is made. At n = 1 there is no spread."
+        )
+    if counts[-1] > 1:
+        yield "After ± stands the spread: the sample standard deviation over seeds."
+
+
+def _missing(found: Findings) -> Iterable[str]:
+    seeds = 1 + max(run.experiment.training.seed for run in found.runs)
+    planned = len(found.cells) * seeds
+    if missing := planned - len(found.runs):
+        yield (
+            f"{missing} of {planned} runs ({len(found.cells)} cells, {_count(seeds, 'seed')}) are"
+            f" missing, and the choice may change with them. Go on with:"
+            f" `{command(found.study, seeds)}`"
+        )
+
+
+def _silent(found: Findings) -> Iterable[str]:
+    silent = [cell for cell in found.cells if cell.silent]
+    if silent:
+        yield f"By its wiring nothing is exchanged (hollow in the figures): {_list(silent)}."
+    if any(_dead_end(cell) for cell in silent):
+        yield (
+            "What a modality writes into bottleneck tokens in the last layer, no later layer reads:"
+            " expect late fusion's result there."
+        )
+
+
+def _dead_end(cell: Cell) -> bool:
+    model = cell.experiment.model
+    wired = layers(model.fusion, model.fusion_layer, model.depth, model.modalities)
+    return FSN in streams(wired) and model.fusion_layer == model.depth - 1
+
+
+def _chance(found: Findings) -> Iterable[str]:
+    clips = min(int(n) for cell in found.cells for n in cell.test("clips"))
+    margin, said = 2 / sqrt(3 * clips), []
+    for group in found.study.data.groups:
+        areas = [(cell, cell.test("groups", group, "AUC")) for cell in found.cells]
+        at = [cell for cell, v in areas if v and abs(summary(v).mean - 0.5) < margin]
+        said += [f"`{group}` with {_list(at)}"] if at else []
+    if said:
+        yield (
+            f"Labels at chance, by their AUC: {', and '.join(said)}. Their mean AUC is within"
+            f" {margin:.3f} of 0.5, two standard errors of one balanced class on {clips:,} clips."
+            " Average precision knows no such level: where nothing can be told, it wanders."
+        )
+
+
+def _clips(found: Findings) -> Iterable[str]:
+    counts = sorted({int(n) for cell in found.cells for n in cell.test("clips")})
+    yield f"Test figures are over {' or '.join(f'{n:,}' for n in counts)} clips."
+    if lost := found.left_out:
+        first = "; ".join(f"{name} ({why})" for name, why in list(lost.items())[:NAMED])
+        more = f"; and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+        yield f"{_count(len(lost), 'clip')} could not be read, and are left out: {first}{more}."
+
+
+def _classes(found: Findings) -> Iterable[str]:
+    figures = [run.figures(Evaluation()) or {} for run in found.runs]
+    if names := sorted({name for one in figures for name in one["left_out"]}):
+        yield f"Left out of mAP, for want of a positive test clip: {', '.join(names)}."
+
+
+def _mixed(found: Findings) -> Iterable[str]:
+    codes = sorted({run.facts["code"] for run in found.runs})
+    if len(codes) > 1:
+        yield (
+            f"Runs of {len(codes)} versions of the code are mixed ({', '.join(codes)}). Mend it"
+            f" with: `{command(found.study)} --rerun-stale`"
+        )
+    machines = [machine(run) for run in found.runs]
+    for name in machines[0]:
+        if len(values := sorted({one.get(name, "none") for one in machines})) > 1:
+            yield f"Runs on different versions of {name} are mixed: {', '.join(values)}."
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" + ("" if n == 1 else "s")
+
+
+def _list(cells: Iterable[Cell]) -> str:
+    return ", ".join(cell.name for cell in cells)

@@ -1,0 +1,154 @@
+"""A grid asked of a recipe: its cells on one frozen set of clips, and where its report belongs.
+
+results/<study>/study.json      <study> is <grid>-<recipe>, and the settings that differ
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mbt_cli.data.manifest import SPLITS, Manifest
+from mbt_cli.errors import MbtError, UnknownName
+from mbt_cli.experiment import Evaluation, Experiment
+from mbt_cli.grid import Grid
+from mbt_cli.metrics import primary
+from mbt_cli.recipes import recipe as recipe_of
+from mbt_cli.runs import Run, finished, write
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a report says of the clips."""
+
+    dataset: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    groups: Mapping[str, Sequence[str]]
+    multi_label: bool
+    clips: Mapping[str, int]
+    """In each split, as listed; what could be read stands with each run's figures."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Cells without seeds; `runs_of` finds their runs in a results folder."""
+
+    name: str
+    grid: str
+    recipe: str
+    settings: Mapping[str, str]
+    question: str
+    x: str
+    by: str
+    cells: tuple[Experiment, ...]
+    data: Data
+
+    @property
+    def measure(self) -> str:
+        """The figure by which cells are compared: mAP, or top1 where a clip has one label."""
+        return primary(self.data.multi_label)
+
+    def experiments(self, seeds: int) -> list[Experiment]:
+        """Every cell at every seed, seed by seed, so that an early stop leaves whole rows."""
+        return [cell.at("training.seed", seed) for seed in range(seeds) for cell in self.cells]
+
+    def runs_of(self, results: Path) -> dict[str, list[Run]]:
+        """The finished runs of each cell, by the cell's name, in the order of cells and seeds."""
+        found: dict[str, list[Run]] = {cell.cell: [] for cell in self.cells}
+        for run in finished(results).values():
+            if run.experiment.cell in found and run.figures(Evaluation()) is not None:
+                found[run.experiment.cell].append(run)
+        for runs in found.values():
+            runs.sort(key=lambda run: run.experiment.training.seed)
+        return found
+
+    def save(self, results: Path) -> None:
+        """Writes study.json into the study's folder."""
+        folder = results / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        values = asdict(self) | {"cells": [cell.record() for cell in self.cells]}
+        write(folder / "study.json", values)
+
+
+def base_of(grid: Grid, recipe: str, settings: Mapping[str, str]) -> Experiment:
+    """A recipe's base experiment with some fields set.
+
+    Raises MbtError where a setting is wrong, or sets what the grid varies.
+    """
+    base = recipe_of(recipe)
+    for name, value in settings.items():
+        if name == "training.seed":
+            raise MbtError("training.seed is crossed with every grid: use --seeds in its place.")
+        base = base.at(name, value)
+    base.check()
+    values = base.flat()
+    cells = [cell.flat() for cell in grid.cells(base)]
+    for name in settings:
+        if name in (grid.x, grid.by) or any(cell[name] != values[name] for cell in cells):
+            raise MbtError(
+                f"{name} is what the grid {grid.name} varies: leave out --set"
+                f" {name}={settings[name]}, or ask another grid."
+            )
+    return base
+
+
+def ask(
+    grid: Grid, recipe: str, base: Experiment, settings: Mapping[str, str], manifest: Manifest
+) -> Study:
+    """The study of a grid on a base experiment and a frozen set of clips."""
+    base = replace(base, data=replace(base.data, fingerprint=manifest.fingerprint))
+    data = Data(
+        dataset=base.data.dataset,
+        fingerprint=manifest.fingerprint,
+        classes=manifest.classes,
+        groups=dict(manifest.groups),
+        multi_label=manifest.multi_label,
+        clips={split: manifest.count(split) for split in SPLITS},
+    )
+    words = [grid.name, recipe, *(f"{n.split('.')[-1]}={v}" for n, v in settings.items())]
+    return Study(
+        name="-".join(re.sub(r"[^\w.,=+]+", "_", word) for word in words),
+        grid=grid.name,
+        recipe=recipe,
+        settings=dict(settings),
+        question=grid.question,
+        x=grid.x,
+        by=grid.by,
+        cells=tuple(grid.ask(base)),
+        data=data,
+    )
+
+
+def studies(results: Path) -> dict[str, Study]:
+    """Every study of a results folder by name, the last asked first."""
+    files = sorted(results.glob("*/study.json"), key=lambda f: f.stat().st_mtime, reverse=True)
+    return {file.parent.name: _load(file) for file in files}
+
+
+def study(results: Path, name: str | None) -> Study:
+    """The study of this name, or of this grid; without a name the last one asked.
+
+    Raises MbtError where there is none.
+    """
+    known = studies(results)
+    if not known:
+        raise MbtError(
+            f"{results} holds no study yet. Run one first: mbt-cli ablate --grid fusion_layer."
+        )
+    if name is None:
+        return next(iter(known.values()))
+    for one in known.values():
+        if name in (one.name, one.grid):
+            return one
+    raise UnknownName(f"study in {results}", name, known)
+
+
+def _load(file: Path) -> Study:
+    values: dict[str, Any] = json.loads(file.read_text())
+    cells = tuple(Experiment.from_record(cell) for cell in values.pop("cells"))
+    data = values.pop("data")
+    data["classes"] = tuple(data["classes"])
+    return Study(**values, cells=cells, data=Data(**data))

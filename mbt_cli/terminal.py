@@ -1,0 +1,153 @@
+"""What the user sees while work goes on: bars in a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from mbt_cli.ablate import Planned, Result
+from mbt_cli.data.manifest import Manifest
+from mbt_cli.errors import MbtError
+from mbt_cli.experiment import Experiment
+
+LINE_EVERY_S = 10.0
+"""Without a terminal, a bar is a line now and then."""
+
+
+class Screen:
+    """Shows runs and bars on a console; all it is told, it only shows."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bars = _progress(console)
+        self._total = self._ended = 0
+        self._tasks: dict[str, TaskID] = {}
+        self._overall: TaskID | None = None
+
+    @contextmanager
+    def bar(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A bar for so many things; the time it took is left as a line."""
+        began = shown = time.monotonic()
+        done = 0
+        with _progress(self.console) as progress:
+            task = progress.add_task(title, total=total)
+
+            def advance(more: int) -> None:
+                nonlocal done, shown
+                done += more
+                progress.advance(task, more)
+                if not self.console.is_terminal and time.monotonic() - shown > LINE_EVERY_S:
+                    shown = time.monotonic()
+                    self.console.print(f"{title}: {done:,} of {total:,}")
+
+            yield advance
+            progress.remove_task(task)
+        seconds = time.monotonic() - began
+        self.console.print(f"{title}: {done:,} clips in {seconds:.0f} s")
+
+    @contextmanager
+    def running(self, total: int) -> Iterator[None]:
+        """A bar for all runs, and one for each run under way."""
+        self._total, self._ended = total, 0
+        with self._bars:
+            self._overall = self._bars.add_task("[bold]runs", total=total)
+            yield
+
+    def event(self, run: Planned, row: Mapping[str, Any]) -> None:
+        """Moves a run's own bar."""
+        if run.key not in self._tasks:
+            epochs = run.experiment.training.epochs
+            self._tasks[run.key] = self._bars.add_task(title_of(run.experiment), total=epochs)
+        if "validation" in row:
+            self._bars.update(self._tasks[run.key], completed=row["epoch"])
+
+    def ended(self, run: Planned, result: Result | None, error: Exception | None) -> None:
+        """One line for each run that is done."""
+        self._ended += 1
+        if run.key in self._tasks:
+            self._bars.remove_task(self._tasks.pop(run.key))
+        if self._overall is not None:
+            self._bars.advance(self._overall)
+        head = (
+            f"{self._ended:>{len(str(self._total))}}/{self._total}  {title_of(run.experiment):<40}"
+        )
+        if error is not None:
+            said = error if isinstance(error, MbtError) else f"{type(error).__name__}: {error}"
+            self.console.print(f"{head}  [red]failed[/red]: ", end="")
+            self.console.print(str(said), markup=False, highlight=False)
+        elif result is not None:
+            self.console.print(f"{head}  {headline(result.figures)}  {result.seconds:5.1f} s")
+
+
+def title_of(experiment: Experiment) -> str:
+    """A run in few words."""
+    model = experiment.model
+    layer = "" if model.fusion == "late" else f" L_f={model.fusion_layer}"
+    alone = f" ({', '.join(model.modalities)})" if len(model.modalities) == 1 else ""
+    return f"{model.fusion}{layer}{alone} seed {experiment.training.seed}"
+
+
+def headline(figures: Mapping[str, Any]) -> str:
+    """The first figures of an evaluation, in one line."""
+    names = ("top1", "mAP") if "top1" in figures else ("mAP",)
+    said = [f"{name} {figures[name]:.3f}" for name in names if figures[name] is not None]
+    groups = figures["groups"].items()
+    return "  ".join(
+        said + [f"{g} {one['mAP']:.2f}" for g, one in groups if one["mAP"] is not None]
+    )
+
+
+def plan_table(planned: Sequence[Planned]) -> Table:
+    """Every run of a plan with its price."""
+    table = Table(title=None, header_style="bold")
+    for name in ("key", "strategy", "L_f", "seed"):
+        table.add_column(name, justify="right" if name in ("L_f", "seed") else "left")
+    for name in ("parameters", "GMACs", "GFLOPs", "over late"):
+        table.add_column(name, justify="right")
+    table.add_column("state")
+    for run in planned:
+        model = run.experiment.model
+        alone = f" ({', '.join(model.modalities)})" if len(model.modalities) == 1 else ""
+        table.add_row(
+            run.key, model.fusion + alone, str(model.fusion_layer),
+            str(run.experiment.training.seed), f"{run.cost.parameters:,}",
+            f"{run.cost.gmacs:.4g}", f"{run.cost.gflops:.4g}", f"{run.overhead:+.1%}",
+            "finished" if run.done else "[bold]new[/bold]",
+        )  # fmt: skip
+    return table
+
+
+def price(planned: Sequence[Planned], manifest: Manifest) -> str:
+    """What a plan will take, in one line: a training step costs about three forward passes."""
+    todo = [run for run in planned if not run.done]
+    clips = manifest.count("train")
+    tflops = sum(3 * run.cost.gflops * clips * run.experiment.training.epochs for run in todo) / 1e3
+    return (
+        f"{len(planned)} runs: {len(planned) - len(todo)} finished, {len(todo)} to do,"
+        f" about {tflops:,.3g} TFLOP of training on {clips:,} clips."
+    )
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

@@ -1,0 +1,206 @@
+"""One run, from first to last: learn on train, choose the epoch on validation, score once.
+
+b batch, c classes. Recipe and losses: Nagrani et al. 2021, sec. 4.2, and the official code.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mbt_cli.data.cache import Cached
+from mbt_cli.errors import MbtError
+from mbt_cli.experiment import Evaluation, Experiment, Training, Views
+from mbt_cli.metrics import Figures, figures, primary
+from mbt_cli.model import build
+from mbt_cli.model.mbt import MBT, Logits, predict
+
+ROWS_PER_EPOCH = 10
+"""How often the mean training loss is logged."""
+SCORING_BATCH = 128
+
+Weights = dict[str, Tensor]
+
+
+class Log(Protocol):
+    """Who wants to know how a run goes."""
+
+    def row(self, values: Mapping[str, Any]) -> None:
+        """Figures at a step: loss and learning rate, or an epoch's validation."""
+
+    def best(self, weights: Weights) -> None:
+        """The weights of the best epoch so far."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, at its best epoch."""
+
+    model: MBT
+    epoch: int
+    """The best on validation, from 1."""
+    validation: Figures
+    seconds: float
+    """Of training, without validation."""
+
+
+def fit(experiment: Experiment, data: Cached, log: Log, device: str = "cpu") -> Fitted:
+    """Trains a run; on the CPU the same values give the same weights, bit by bit.
+
+    Raises MbtError where an epoch has no full batch, or where the loss is no longer a number.
+    """
+    how, manifest = experiment.training, data.manifest
+    torch.manual_seed(how.seed)
+    views, classes = experiment.data.views, len(manifest.classes)
+    model = build(experiment.model, views.shapes, classes).to(device)
+    places, labels = data.places("train"), torch.from_numpy(data.labels("train"))
+    steps_per_epoch = len(places) // how.batch_size
+    if not steps_per_epoch:
+        raise MbtError(
+            f"training.batch_size is {how.batch_size}, but there are {len(places)} training clips:"
+            " no batch can be filled."
+        )
+    optimizer = optimizer_of(model, how)
+    order = torch.Generator().manual_seed(how.seed)
+    best: tuple[float, int, Weights, Figures] | None = None
+    step, seconds, losses = 0, 0.0, []
+    every = max(1, steps_per_epoch // ROWS_PER_EPOCH)
+
+    for epoch in range(1, how.epochs + 1):
+        model.train()
+        began = time.perf_counter()
+        rows = torch.randperm(len(places), generator=order)
+        for batch in rows[: steps_per_epoch * how.batch_size].split(how.batch_size):
+            rate = learning_rate(step, how, steps_per_epoch)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            inputs = batch_of(data, places[batch.numpy()], views, model.spec.modalities, device)
+            with autocast(how, device):
+                logits = model(inputs)
+            value = loss(
+                logits, labels[batch].to(device), manifest.multi_label, how.label_smoothing
+            )
+            value.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), how.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            step += 1
+            losses.append(value.detach())
+            if len(losses) == every:
+                mean = torch.stack(losses).mean().item()
+                if not math.isfinite(mean):
+                    raise MbtError(f"The training loss is {mean} at step {step} of seed {how.seed}:"
+                                   " try a lower training.learning_rate.")  # fmt: skip
+                log.row({"step": step, "epoch": epoch, "loss": mean, "learning_rate": rate})
+                losses = []
+        seconds += time.perf_counter() - began
+        found = evaluate(model, experiment, data, Evaluation(split="validation"), device)[1]
+        log.row({"step": step, "epoch": epoch, "validation": _means_only(found)})
+        value_now = found[primary(manifest.multi_label)]
+        if best is None or value_now > best[0]:
+            weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            best = (value_now, epoch, weights, found)
+            log.best(weights)
+
+    assert best is not None
+    model.load_state_dict(best[2])
+    return Fitted(model, best[1], best[3], seconds)
+
+
+def loss(
+    logits: Logits, labels: Float[Tensor, "b c"], multi_label: bool, smoothing: float
+) -> Float[Tensor, ""]:
+    """The mean over modalities of each one's loss (official code); mean over clips.
+
+    Binary cross-entropy summed over classes where a clip may have several labels, else
+    cross-entropy. Smoothing e makes targets y (1 - e) + e / c.
+    """
+    targets = labels * (1 - smoothing) + smoothing / labels.shape[1]
+    each = []
+    for x in logits.values():
+        if multi_label:
+            terms = F.binary_cross_entropy_with_logits(x.float(), targets, reduction="none")
+        else:
+            terms = -targets * F.log_softmax(x.float(), -1)
+        each.append(terms.sum(1).mean())
+    return torch.stack(each).mean()
+
+
+def learning_rate(step: int, how: Training, steps_per_epoch: int) -> float:
+    """At a step from 0: linear warm-up times a cosine that starts where the warm-up ends."""
+    warmup, total = how.warmup_epochs * steps_per_epoch, how.epochs * steps_per_epoch
+    rise = min(1.0, step / warmup) if warmup else 1.0
+    past = max(0.0, step - warmup) / max(1, total - int(warmup))
+    return how.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * past))
+
+
+def optimizer_of(model: nn.Module, how: Training) -> torch.optim.Optimizer:
+    """Weight decay is for the weights of linear layers alone."""
+    decayed = {m.weight for m in model.modules() if isinstance(m, nn.Linear)}
+    groups = [
+        {"params": [p for p in model.parameters() if (p in decayed) == decay], "weight_decay": rate}
+        for decay, rate in ((True, how.weight_decay), (False, 0.0))
+    ]
+    if how.optimizer == "sgd":
+        return torch.optim.SGD(groups, how.learning_rate, how.momentum)
+    return torch.optim.AdamW(groups, how.learning_rate, (how.momentum, how.beta2), fused=True)
+
+
+@torch.inference_mode()
+def evaluate(
+    model: MBT, experiment: Experiment, data: Cached, how: Evaluation, device: str = "cpu"
+) -> tuple[Float[np.ndarray, "n c"], Figures]:
+    """Scores (the mean of the modalities' logits) of every clip of a split, and their figures."""
+    model.eval()
+    scores = [
+        predict(logits).float().cpu().numpy()
+        for logits in scored(model, experiment, data, data.places(how.split), device)
+    ]
+    found = figures(
+        together := np.concatenate(scores),
+        data.labels(how.split),
+        data.manifest.classes,
+        groups=data.manifest.groups,
+        multi_label=data.manifest.multi_label,
+        without_positives=how.without_positives,
+    )
+    return together, found
+
+
+def scored(
+    model: MBT, experiment: Experiment, data: Cached, places: np.ndarray, device: str
+) -> Iterator[Logits]:
+    """The logits of clips, batch after batch."""
+    for start in range(0, len(places), SCORING_BATCH):
+        rows = places[start : start + SCORING_BATCH]
+        inputs = batch_of(data, rows, experiment.data.views, model.spec.modalities, device)
+        with autocast(experiment.training, device):
+            yield model(inputs)
+
+
+def batch_of(
+    data: Cached, places: np.ndarray, views: Views, modalities: tuple[str, ...], device: str
+) -> dict[str, Float[Tensor, "b *view"]]:
+    """The normalised views of some clips."""
+    batch = {}
+    for m in modalities:
+        mean, std = views.scale[m]
+        view = torch.from_numpy(data.arrays[m][places]).to(device)
+        batch[m] = (view.float() - mean) / std
+    return batch
+
+
+def autocast(how: Training, device: str) -> torch.autocast:
+    """Matrix products in bfloat16, where the run says so."""
+    return torch.autocast(device, torch.bfloat16, enabled=how.precision == "bfloat16")
+
+
+def _means_only(found: Figures) -> Figures:
+    return {name: value for name, value in found.items() if name not in ("classes", "left_out")}

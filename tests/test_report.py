@@ -1,0 +1,433 @@
+"""A report is rebuilt from records: its numbers are theirs, and its sentences say what they show.
+
+The records here are real ones of runs that were not trained: only their scores are made up.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from mbt_cli.cost import cost
+from mbt_cli.data.manifest import Entry, Manifest
+from mbt_cli.errors import MbtError
+from mbt_cli.experiment import Evaluation, Experiment
+from mbt_cli.grid import Grid, load_grid
+from mbt_cli.metrics import figures as figures_of
+from mbt_cli.recipes import SYNTHETIC
+from mbt_cli.report import Report, report
+from mbt_cli.runs import Record, Run, run_folder
+from mbt_cli.study import Study, ask
+
+GROUPS = {
+    "seen": ("warm", "large", "rising", "early_flash"),
+    "heard": ("high", "buzzy", "pulsing", "early_beep"),
+    "both": ("rain", "night"),
+    "together": ("warm^high", "large^buzzy", "rising^pulsing"),
+    "in_time": ("in_time",),
+}
+CLIPS = 211
+
+
+def manifest(
+    groups: Mapping[str, tuple[str, ...]] = GROUPS,
+    classes: tuple[str, ...] = tuple(name for names in GROUPS.values() for name in names),
+    multi_label: bool = True,
+) -> Manifest:
+    entries = [Entry(f"test/{i:05d}", Path("none"), "test", (i % 2,)) for i in range(CLIPS)]
+    return Manifest(tuple(entries), classes, multi_label, "0123456789ab", groups)
+
+
+SMALL = manifest({"seen": ("warm", "large"), "together": ("warm^high",)},
+                 ("warm", "large", "warm^high"))  # fmt: skip
+
+
+def study_of(grid: Grid, clips: Manifest | None = None) -> Study:
+    return ask(grid, "synthetic", SYNTHETIC, {}, clips or manifest())
+
+
+def skill(one: Experiment, group: str) -> float:
+    """How far scores of positives stand above those of negatives."""
+    fuses = one.model.fusion != "late" and (one.model.fusion, one.model.fusion_layer) != (
+        "bottleneck", one.model.depth - 1,
+    )  # fmt: skip
+    if group in ("together", "in_time"):
+        return (3.0 if group == "together" else 1.6) * fuses
+    return 4.0
+
+
+def record(
+    study: Study, one: Experiment, seed: int, results: Path, *,
+    skilled: Callable[[Experiment, str], float] = skill, validation: float | None = None,
+    **facts: Any,
+) -> None:  # fmt: skip
+    """A finished run whose scores are drawn at a given skill."""
+    one = one.at("training.seed", seed)
+    rng = np.random.default_rng([seed, int(one.cell, 16)])
+    classes, groups = study.data.classes, study.data.groups
+    member = {name: group for group, names in groups.items() for name in names}
+    if study.data.multi_label:
+        labels = (rng.random((CLIPS, len(classes))) < 0.5).astype(float)
+    else:
+        labels = np.eye(len(classes))[np.arange(CLIPS) % len(classes)]
+    lift = [skilled(one, member.get(name, "")) for name in classes]
+    scores = rng.standard_normal(labels.shape) + labels * lift
+    found = figures_of(
+        scores, labels, classes, groups=groups, multi_label=study.data.multi_label
+    )
+    price = cost(one, len(classes))
+    versions = {"python": "3.11.9", "mbt-cli": "0.1.0", "torch": "2.11.0"}
+    run = Record(run_folder(results, one.key))
+    run.begin(one, {
+        "cost": {"parameters": price.parameters, "macs": price.macs}, "classes": list(classes),
+        "left_out": {}, "code": "c0de00000001",
+        "environment": {"versions": versions, "device_name": "a processor", "device": "cpu"},
+        **facts,
+    })  # fmt: skip
+    run.evaluated(Evaluation(), found, scores, labels, [f"test/{i:05d}" for i in range(CLIPS)])
+    best = {study.measure: found[study.measure] if validation is None else validation}
+    run.finish(seconds=8.0 + seed, epoch=3, validation=best)
+
+
+def fill(study: Study, results: Path, seeds: int = 3, **how: Any) -> None:
+    for one in study.experiments(seeds):
+        record(study, one, one.training.seed, results, **how)
+
+
+def fields(**values: Any) -> Callable[[Experiment], Any]:
+    """A grid's function: the base experiment at each value of one field."""
+    (field, all_), = values.items()  # fmt: skip
+    return lambda base: (base.at(field.replace("__", "."), value) for value in all_)
+
+
+LAYERS = load_grid("fusion_layer")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path, Report]:
+    """The fusion layer's 13 cells at 3 seeds, and their report."""
+    results = tmp_path_factory.mktemp("whole")
+    study = study_of(LAYERS)
+    fill(study, results)
+    return study, results, report(study, results)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figures: their tests are elsewhere, and they take a second a report."""
+    monkeypatch.setattr("mbt_cli.report.figures", lambda *_: [])
+
+
+def few() -> Grid:
+    """Late fusion, and a bottleneck at L_f = 2 and 3 of 4 layers."""
+
+    def cells(base: Experiment) -> Any:
+        yield base.at("model.fusion", "late")
+        yield from (base.at("model.fusion_layer", layer) for layer in (2, 3))
+
+    return replace(LAYERS, cells=cells, name="few")
+
+
+def page_of(study: Study, results: Path) -> str:
+    return (results / study.name / "report.md").read_text()
+
+
+def test_a_row_for_each_cell_in_the_grids_order(whole: tuple[Study, Path, Report]) -> None:
+    study, _, found = whole
+    rows = list(zip(found.table["strategy"], found.table["L_f"], strict=True))
+    assert rows == [(cell.model.fusion, cell.model.fusion_layer) for cell in study.cells]
+    assert rows[0] == ("late", 4)
+    assert list(found.table["n"]) == [3] * 13
+
+
+def test_the_tables_numbers_are_those_of_the_scores(whole: tuple[Study, Path, Report]) -> None:
+    study, results, found = whole
+    for row, cell in zip(found.table.to_dict("records"), study.cells, strict=True):
+        aps, areas = [], []
+        for seed in range(3):
+            run = Run(run_folder(results, cell.at("training.seed", seed).key))
+            kept = run.scores(Evaluation())
+            again = figures_of(kept["scores"], kept["labels"].astype(float), study.data.classes,
+                               groups=GROUPS, multi_label=True)  # fmt: skip
+            aps.append(again["mAP"])
+            areas.append(again["groups"]["together"]["AUC"])
+        assert row["mAP"] == pytest.approx(np.mean(aps), abs=1e-12)
+        assert row["mAP spread"] == pytest.approx(np.std(aps, ddof=1), abs=1e-12)
+        assert row["together AUC"] == pytest.approx(np.mean(areas), abs=1e-12)
+        assert row["seconds"] == 9.0
+        price = cost(cell, 14)
+        assert row["parameters"] == price.parameters
+        assert row["GMACs"] == price.macs / 1e9
+        assert row["GFLOPs"] == 2 * row["GMACs"]
+        assert row["over late"] == pytest.approx(price.macs / found.table["GMACs"][0] / 1e9 - 1)
+
+
+def test_the_page_shows_the_tables_numbers(whole: tuple[Study, Path, Report]) -> None:
+    study, results, found = whole
+    lines = [line for line in page_of(study, results).splitlines() if line.startswith("| ")]
+    shown = [line.replace("*", "") for line in lines if line.strip("| *").startswith("bottleneck")]
+    row = found.table.iloc[2]
+    assert f"| {row['mAP']:.3f} ± {row['mAP spread']:.3f} |" in shown[1]
+    assert f"| {row['validation mAP']:.3f} |" in shown[1]
+    assert f"| {row['over late']:+.1%} |" in shown[1]
+    assert f"| {row['together mAP']:.3f} ± {row['together mAP spread']:.3f} |" in shown[5]
+    assert f"| {row['together AUC']:.3f} |" in shown[5]
+
+
+def test_the_page_has_all_its_parts_in_order(whole: tuple[Study, Path, Report]) -> None:
+    study, results, found = whole
+    page = page_of(study, results)
+    assert page.startswith("# At which layer should sound and sight begin to talk, and what does")
+    parts = ["Expect late fusion's result there.", found.answer, "| strategy |", "![mAP](mAP.png)",
+             "![cost](cost.png)", "![groups](groups.png)", "## By group", *found.notes, "## Words",
+             "`0123456789ab`", "211 test", "torch 2.11.0", "`c0de00000001`",
+             study.cells[0].key]  # fmt: skip
+    places = [page.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_every_file_it_names_is_there_and_no_other(whole: tuple[Study, Path, Report]) -> None:
+    study, results, found = whole
+    names = {"report.md", "runs.csv"}
+    names |= {f"{name}.{kind}" for name in ("mAP", "cost", "groups") for kind in ("svg", "png")}
+    assert {file.name for file in found.files} == names
+    assert {file.name for file in (results / study.name).iterdir()} == names
+
+
+def test_the_same_records_give_the_same_bytes(whole: tuple[Study, Path, Report]) -> None:
+    study, results, found = whole
+    before = {file.name: file.read_bytes() for file in found.files}
+    assert {file.name: file.read_bytes() for file in report(study, results).files} == before
+
+
+def test_a_line_of_runs_csv_for_each_run_with_all_its_figures(
+    whole: tuple[Study, Path, Report],
+) -> None:
+    study, results, _ = whole
+    table = pd.read_csv(results / study.name / "runs.csv", dtype={"code": str}).set_index("key")
+    assert len(table) == 39
+    one = study.cells[6].at("training.seed", 2)
+    row, run = table.loc[one.key], Run(run_folder(results, one.key))
+    found = run.figures(Evaluation())
+    assert found is not None
+    assert (row["model.fusion"], row["model.fusion_layer"]) == ("cross_attention", 1)
+    assert (row["seed"], row["seconds"], row["best epoch"], row["clips"]) == (2, 10.0, 3, CLIPS)
+    assert (row["parameters"], row["gmacs"]) == (run.cost.parameters, run.cost.gmacs)
+    assert row["gflops"] == run.cost.gflops
+    assert row["mAP"] == found["mAP"]
+    assert row["validation mAP"] == found["mAP"]
+    assert row["groups.heard.AUC"] == found["groups"]["heard"]["AUC"]
+    assert row["classes.in_time.AP"] == found["classes"]["in_time"]["AP"]
+    assert row["classes.in_time.AUC"] == found["classes"]["in_time"]["AUC"]
+    assert (row["torch"], row["device"], row["code"]) == ("2.11.0", "a processor", "c0de00000001")
+
+
+@pytest.mark.usefixtures("quick")
+def test_validation_chooses_and_test_answers(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    late, good, lucky = study.cells
+    for seed in range(3):
+        record(study, late, seed, tmp_path, validation=0.5)
+        record(study, good, seed, tmp_path, validation=0.7, skilled=lambda *_: 1.0)
+        record(study, lucky, seed, tmp_path, validation=0.6, skilled=lambda *_: 5.0)
+    found = report(study, tmp_path)
+    assert list(found.table["chosen"]) == [False, True, False]
+    assert found.table["mAP"][2] > found.table["mAP"][1]
+    mean, spread = found.table["mAP"][1], found.table["mAP spread"][1]
+    assert found.answer.startswith("Of 3 cells, bottleneck at L_f = 2 is best on the validation")
+    assert f"reaches mAP {mean:.3f} ± {spread:.3f} (n=3), against" in found.answer
+    assert f"against {found.table['mAP'][0]:.3f} ±" in found.answer
+    assert "with 11.5% more multiply-accumulates" in found.answer
+    assert "exploratory" in found.notes[0]
+    page = page_of(study, tmp_path)
+    assert "| **bottleneck** | **2** |" in page
+    assert page.count("best on validation") == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_cells_within_the_spread_of_the_chosen_are_not_told_apart(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    for cell, validation in zip(study.cells, (0.50, 0.60, 0.595), strict=True):
+        for seed in range(3):
+            record(study, cell, seed, tmp_path, validation=validation + 0.01 * seed)
+    notes = report(study, tmp_path).notes
+    assert any("1 other cell came within one spread" in note for note in notes)
+
+
+@pytest.mark.usefixtures("quick")
+def test_where_late_fusion_is_best_it_is_compared_with_nothing(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    for cell, validation in zip(study.cells, (0.9, 0.6, 0.5), strict=True):
+        record(study, cell, 0, tmp_path, validation=validation)
+    answer = report(study, tmp_path).answer
+    assert answer.startswith("Of 3 cells, late fusion is best")
+    assert "against" not in answer
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_missing_is_shown_counted_and_can_be_run(tmp_path: Path) -> None:
+    study = replace(study_of(few(), SMALL), settings={"model.width": "64"})
+    for seed in range(2):
+        record(study, study.cells[0], seed, tmp_path)
+    record(study, study.cells[1], 0, tmp_path)
+    found = report(study, tmp_path)
+    assert list(found.table["n"]) == [2, 1, 0]
+    assert np.isnan(found.table["mAP"][2])
+    (note,) = [note for note in found.notes if "are missing" in note]
+    assert note.startswith("3 of 6 runs (3 cells, 2 seeds) are missing")
+    command = "mbt-cli ablate --grid few --recipe synthetic --set model.width=64 --seeds 2"
+    assert f"`{command}`" in note
+    page = page_of(study, tmp_path)
+    assert "| 0 | – | – | – | missing, exchanges nothing |" in page
+    assert "bottleneck at L_f = 3: none" in page
+
+
+def test_nothing_is_missing_of_a_whole_study(whole: tuple[Study, Path, Report]) -> None:
+    assert not any("missing" in note for note in whole[2].notes)
+
+
+def test_without_a_finished_run_there_is_no_report(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    with pytest.raises(MbtError, match=r"no finished run of few-synthetic.* ablate --grid few"):
+        report(study, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("quick")
+def test_one_seed_has_no_spread_and_says_so(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    fill(study, tmp_path, seeds=1)
+    found = report(study, tmp_path)
+    assert found.table["mAP spread"].isna().all()
+    assert "(n=1)" in found.answer
+    assert "±" not in found.answer
+    assert f"{found.table['mAP'][0]:.3f} (no spread) |" in page_of(study, tmp_path)
+    assert any("n = 1" in note and "no statement about seeds" in note for note in found.notes)
+    assert not any("±" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(2, True), (3, False)])
+@pytest.mark.usefixtures("quick")
+def test_below_three_seeds_nothing_is_said_of_seeds(tmp_path: Path, seeds: int, said: bool) -> None:
+    study = study_of(few(), SMALL)
+    fill(study, tmp_path, seeds=seeds)
+    notes = report(study, tmp_path).notes
+    assert any("no statement about seeds" in note for note in notes) == said
+
+
+def test_a_bottleneck_in_the_last_layer_is_said_to_exchange_nothing(
+    whole: tuple[Study, Path, Report],
+) -> None:
+    study, results, found = whole
+    silent = found.table[found.table["silent"]]
+    assert list(zip(silent["strategy"], silent["L_f"], strict=True)) == [("bottleneck", 3)]
+    page = page_of(study, results)
+    assert page.count("| exchanges nothing |") == 1
+    (place,) = [i for i, note in enumerate(found.notes) if "nothing is exchanged" in note]
+    assert found.notes[place].endswith("bottleneck at L_f = 3.")
+    assert "no later layer reads" in found.notes[place + 1]
+
+
+def test_chance_is_said_of_the_auc_and_never_of_ap(whole: tuple[Study, Path, Report]) -> None:
+    (note,) = [note for note in whole[2].notes if "chance" in note]
+    assert "`together` with late fusion, bottleneck at L_f = 3" in note
+    assert "by their AUC" in note
+    assert "Average precision knows no such level" in note
+    for learned in ("`seen`", "cross_attention", "L_f = 2"):
+        assert learned not in note
+
+
+@pytest.mark.usefixtures("quick")
+def test_clips_left_out_are_counted_and_the_first_named(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    lost = {f"test/9{i}": "It has no sound." for i in range(7)}
+    fill(study, tmp_path, seeds=1, left_out=lost)
+    found = report(study, tmp_path)
+    (note,) = [note for note in found.notes if "could not be read" in note]
+    assert note.startswith("7 clips")
+    assert "test/94 (It has no sound.); and 2 more" in note
+    assert "test/95" not in note
+    assert f"Test figures are over {CLIPS} clips." in found.notes
+    assert "Could not be read: 7." in page_of(study, tmp_path)
+
+
+@pytest.mark.usefixtures("quick")
+def test_classes_without_a_positive_clip_are_named(tmp_path: Path) -> None:
+    study = study_of(few(), manifest({}, tuple(f"c{i}" for i in range(CLIPS + 2)), False))
+    fill(study, tmp_path, seeds=1)
+    (note,) = [note for note in report(study, tmp_path).notes if "Left out of mAP" in note]
+    assert note.endswith(f": c{CLIPS}, c{CLIPS + 1}.")
+
+
+@pytest.mark.usefixtures("quick")
+def test_mixed_code_and_environments_are_said(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    other = {"versions": {"python": "3.12.1", "mbt-cli": "0.1.0", "torch": "2.11.0"},
+             "device_name": "a processor"}  # fmt: skip
+    for cell, facts in zip(study.cells, ({}, {"code": "c0de00000002"}, {"environment": other}),
+                           strict=True):  # fmt: skip
+        record(study, cell, 0, tmp_path, **facts)
+    notes = report(study, tmp_path).notes
+    (code,) = [note for note in notes if "versions of the code" in note]
+    assert "2 versions" in code
+    assert "c0de00000001, c0de00000002" in code
+    assert "--rerun-stale" in code
+    assert [note for note in notes if "are mixed" in note][1:] == [
+        "Runs on different versions of python are mixed: 3.11.9, 3.12.1."
+    ]
+
+
+def test_unmixed_runs_are_not_said_to_be_mixed(whole: tuple[Study, Path, Report]) -> None:
+    assert not any("mixed" in note for note in whole[2].notes)
+    assert any("GFLOPs are GMACs" in note for note in whole[2].notes)
+
+
+@pytest.mark.usefixtures("quick")
+def test_single_label_data_is_measured_by_accuracy_and_has_no_groups(tmp_path: Path) -> None:
+    study = study_of(few(), manifest({}, tuple("abcde"), False))
+    fill(study, tmp_path)
+    found = report(study, tmp_path)
+    runs = pd.read_csv(tmp_path / study.name / "runs.csv")
+    late = runs[runs["model.fusion"] == "late"]["top1"]
+    assert found.table["top1"][0] == pytest.approx(late.mean())
+    assert found.table["chosen"].sum() == 1
+    assert "reaches top1" in found.answer
+    page = page_of(study, tmp_path)
+    assert "| test top1 |" in page
+    assert "By group" not in page
+
+
+def test_x_may_be_a_category_and_late_fusion_a_point(tmp_path: Path) -> None:
+    study = study_of(load_grid("modalities"), SMALL)
+    fill(study, tmp_path, seeds=2)
+    found = report(study, tmp_path)
+    assert list(found.table["modalities"]) == ["audio", "video", "audio + video", "audio + video"]
+    assert "bottleneck at modalities = audio + video" in found.answer
+    assert "for late fusion, with 11.5% more" in found.answer
+    assert not found.table["silent"].any()
+
+
+@pytest.mark.usefixtures("quick")
+def test_cells_that_x_and_by_do_not_tell_apart_show_what_does(tmp_path: Path) -> None:
+    grid = replace(LAYERS, cells=fields(model__bottlenecks=(3, 5)), name="alike")
+    study = study_of(grid, SMALL)
+    fill(study, tmp_path, seeds=1)
+    assert list(report(study, tmp_path).table["B"]) == [3, 5]
+
+
+def test_the_terminal_shows_every_cell_whole_on_ninety_columns(
+    whole: tuple[Study, Path, Report],
+) -> None:
+    console = Console(width=90, no_color=True)
+    with console.capture() as capture:
+        console.print(whole[2].terminal)
+    text = capture.get()
+    row = whole[2].table.iloc[5]
+    assert f"{row['mAP']:.3f} ± {row['mAP spread']:.3f}" in text
+    assert text.count("cross_attention") == 8
+    assert "…" not in text

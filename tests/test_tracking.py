@@ -1,0 +1,454 @@
+"""MLflow as a view: what the records say arrives there once, and trouble is one sentence."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mbt_cli.cost import cost
+from mbt_cli.experiment import MBT, Evaluation, Experiment, Synthetic, Training, Views
+from mbt_cli.runs import Record, Run, run_folder, write
+from mbt_cli.study import Data, Study
+from mbt_cli.tracking import EXPERIMENT, Tracker
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")
+
+FIGURES = {
+    "clips": 11, "mAP": 0.37, "AUC": 0.71, "d_prime": None, "top1": 0.53, "top5": float("nan"),
+    "groups": {"both": {"mAP": 0.23, "AUC": None}, "sound: loud!": {"mAP": 0.19, "AUC": 0.61}},
+    "classes": {"dog": {"AP": 0.5, "AUC": 0.5}}, "left_out": ["cat"],
+}  # fmt: skip
+MEANS = {name: value for name, value in FIGURES.items() if name not in ("classes", "left_out")}
+
+
+def experiment(seed: int = 0, fusion: str = "bottleneck") -> Experiment:
+    return Experiment(
+        data=Synthetic(train=31, views=Views(span_s=0.32, frames=2, size=32, mel_bins=16)),
+        model=MBT(fusion=fusion, fusion_layer=1, depth=3, width=24, heads=2),
+        training=Training(seed=seed, epochs=5),
+    ).canonical()
+
+
+def study(grid: str = "fusion_layer") -> Study:
+    data = Data("synthetic", "", ("dog", "cat"), {}, multi_label=True, clips={"train": 31})
+    return Study(
+        name=f"{grid}-synthetic", grid=grid, recipe="synthetic", settings={}, question="",
+        x="model.fusion_layer", by="model.fusion", cells=(experiment(),), data=data,
+    )  # fmt: skip
+
+
+def begun(results: Path, what: Experiment, *, epochs: int = 0) -> Record:
+    """A record of some epochs, each of 2 rows of loss and one of validation."""
+    price = cost(what, 2)
+    record = Record(run_folder(results, what.key))
+    record.begin(what, {"cost": {"parameters": price.parameters, "macs": price.macs}})
+    for epoch in range(1, epochs + 1):
+        add_epoch(record, epoch)
+    return record
+
+
+def add_epoch(record: Record, epoch: int) -> None:
+    for step in (7 * epoch - 3, 7 * epoch):
+        record.row({"step": step, "epoch": epoch, "loss": 1 / step, "learning_rate": step / 97})
+    validation = {**MEANS, "mAP": epoch / 13}
+    record.row({"step": 7 * epoch, "epoch": epoch, "validation": validation})
+
+
+def done(results: Path, what: Experiment) -> Record:
+    record = begun(results, what, epochs=5)
+    record.evaluated(Evaluation(), FIGURES, np.zeros((1, 2), np.float32), np.eye(1, 2), ["a"])
+    record.finish(seconds=1.0, epoch=3, validation=MEANS)
+    return record
+
+
+def sync(results: Path, *runs: Run, of: Study | None = None) -> Tracker:
+    """What a command does: follow, and leave."""
+    with Tracker(results, of or study()) as tracker:
+        for run in runs:
+            tracker.follow(run)
+    assert tracker.problem is None and not tracker.failed
+    return tracker
+
+
+class Seen:
+    """What stands in MLflow, read by MLflow's own client."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    @cached_property
+    def client(self):
+        from mlflow import MlflowClient
+
+        return MlflowClient(self.uri)
+
+    def all(self, key: str):
+        place = self.client.get_experiment_by_name(EXPERIMENT).experiment_id
+        return list(self.client.search_runs([place], f"tags.key = '{key}'"))
+
+    def one(self, key: str):
+        (run,) = self.all(key)
+        return run
+
+    def history(self, key: str, metric: str) -> list[tuple[int, float]]:
+        points = self.client.get_metric_history(self.one(key).info.run_id, metric)
+        return sorted((point.step, point.value) for point in points)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One results folder and store for all; every test has seeds of its own."""
+    return tmp_path_factory.mktemp("a place") / "results"
+
+
+@pytest.fixture(autouse=True)
+def _own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def seen(results: Path) -> Seen:
+    return Seen(f"sqlite:///{results}/mlflow.db")
+
+
+def test_all_that_a_finished_record_says_arrives(results: Path, seen: Seen):
+    record = done(results, experiment())
+    sync(results, record)
+    run = seen.one(record.key)
+    check_whole(seen, record)
+    assert run.info.run_name == "bottleneck L_f=1 seed 0"
+    assert run.data.tags["grid.fusion_layer"] == "fusion_layer-synthetic"
+    assert (results / "mlflow.db").exists()
+    assert not Path("mlruns").exists()
+    assert run.info.artifact_uri.startswith((results / "mlflow-artifacts").as_uri())
+
+
+def check_whole(seen: Seen, record: Record) -> None:
+    """Everything of a record of `done`, by value."""
+    run = seen.one(record.key)
+    assert run.info.status == "FINISHED"
+    assert run.info.start_time <= run.info.end_time
+    params = run.data.params
+    assert set(params) == set(experiment().flat())
+    assert params["model.fusion"] == "bottleneck" and params["model.tubelet"] == "1,16,16"
+    assert params["data.fingerprint"] == "" and params["data.views.span_s"] == "0.32"
+    metrics, price = run.data.metrics, record.cost
+    assert (metrics["parameters"], metrics["gmacs"]) == (price.parameters, price.macs / 1e9)
+    assert metrics["gflops"] == 2 * metrics["gmacs"]
+    assert {n: v for n, v in metrics.items() if n.startswith("test/")} == {
+        "test/clips": 11, "test/mAP": 0.37, "test/AUC": 0.71, "test/top1": 0.53,
+        "test/both/mAP": 0.23, "test/sound_ loud_/mAP": 0.19, "test/sound_ loud_/AUC": 0.61,
+    }  # fmt: skip
+    steps = [step for epoch in range(1, 6) for step in (7 * epoch - 3, 7 * epoch)]
+    assert seen.history(record.key, "loss") == [(step, 1 / step) for step in steps]
+    assert seen.history(record.key, "learning_rate") == [(step, step / 97) for step in steps]
+    by_epoch = [(7 * epoch, epoch / 13) for epoch in range(1, 6)]
+    assert seen.history(record.key, "validation/mAP") == by_epoch
+    assert seen.history(record.key, "validation/both/mAP") == [(s, 0.23) for s, _ in by_epoch]
+    assert not {"validation/d_prime", "validation/top5", "step", "epoch", "time_s"} & set(metrics)
+    for total in ("gmacs", "test/mAP"):
+        assert len(seen.history(record.key, total)) == 1
+    moment = seen.client.get_metric_history(run.info.run_id, "loss")[0].timestamp
+    assert moment == round(1000 * record.curve()[0]["time_s"])
+
+
+def test_syncing_again_doubles_nothing(results: Path, seen: Seen):
+    record = done(results, experiment(seed=2))
+    sync(results, record, record)
+    before = seen.one(record.key)
+    sync(results, record)
+    code = "sync(Path(sys.argv[1]), Run(Path(sys.argv[2])))"
+    assert elsewhere(code, results, record.folder, cwd=results) == ("", "")
+    assert seen.one(record.key).to_dictionary() == before.to_dictionary()
+    check_whole(seen, record)
+
+
+def elsewhere(code: str, *words: Path, cwd: Path | None = None) -> tuple[str, str]:
+    """What code says, and complains of, in a fresh process where all names of this file are."""
+    head = (
+        f"import sys; sys.path.append({str(Path(__file__).parent)!r}); from {Path(__file__).stem}"
+    )
+    told = [sys.executable, "-c", f"{head} import *\n{code}", *map(str, words)]
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("MLFLOW", "PYTEST", "CI"))}
+    done = subprocess.run(told, env=kept, check=True, capture_output=True, text=True, cwd=cwd)
+    return done.stdout, done.stderr
+
+
+def test_a_running_record_grows_and_no_row_is_sent_twice(
+    results: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+):
+    record = begun(results, experiment(seed=3), epochs=2)
+    sync(results, Run(record.folder))
+    run = seen.one(record.key)
+    assert (run.info.status, run.info.end_time) == ("RUNNING", None)
+    assert len(seen.history(record.key, "validation/mAP")) == 2
+    sent = watch_batches(monkeypatch)
+    add_epoch(record, 3)
+    sync(results, Run(record.folder))
+    steps = {metric.step for batch in sent for metric in batch}
+    assert steps == {18, 21}
+    assert len(seen.history(record.key, "loss")) == 6
+
+
+def watch_batches(monkeypatch: pytest.MonkeyPatch) -> list[list]:
+    """The metrics of every batch sent from now on, by the real client."""
+    from mlflow import MlflowClient
+
+    sent, real = [], MlflowClient.log_batch
+
+    def log_batch(self, run_id, metrics=(), *rest, **named):
+        sent.append(list(metrics))
+        return real(self, run_id, metrics, *rest, **named)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", log_batch)
+    return sent
+
+
+def test_a_long_curve_goes_in_batches_of_a_thousand(
+    results: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+):
+    record = begun(results, experiment(seed=4))
+    for step in range(1, 1202):
+        record.row({"step": step, "epoch": 1, "loss": 0.5, "learning_rate": 0.1})
+    sent = watch_batches(monkeypatch)
+    sync(results, Run(record.folder))
+    assert max(map(len, sent)) == 1000
+    assert len(seen.history(record.key, "loss")) == 1201
+
+
+def test_a_run_of_two_grids_is_one_with_two_tags(results: Path, seen: Seen):
+    record = done(results, experiment(seed=5))
+    sync(results, record)
+    sync(results, record, of=study("mine = a+b"))
+    tags = seen.one(record.key).data.tags
+    assert tags["grid.fusion_layer"] == "fusion_layer-synthetic"
+    assert tags["grid.mine _ a_b"] == "mine = a+b-synthetic"
+
+
+def test_a_failed_run_is_failed_and_says_why_at_any_length(results: Path, seen: Seen):
+    record = begun(results, experiment(seed=6), epochs=1)
+    record.fail(RuntimeError("the loss is nan " * 1000))
+    sync(results, Run(record.folder))
+    sync(results, Run(record.folder))
+    run = seen.one(record.key)
+    assert run.info.status == "FAILED" and run.info.end_time
+    assert run.data.tags["error"].startswith("the loss is nan")
+    assert len(seen.history(record.key, "loss")) == 2
+
+
+@pytest.mark.parametrize("same_second", [False, True])
+def test_a_record_begun_anew_replaces_what_mlflow_had(results: Path, seen: Seen, same_second: bool):
+    what = experiment(seed=7 + same_second)
+    record = begun(results, what, epochs=4)
+    record.evaluated(Evaluation(), FIGURES, np.zeros((1, 2), np.float32), np.eye(1, 2), ["a"])
+    if not same_second:
+        write(record.folder / "status.json", {"started": "2023-05-07T11:13:17+00:00"})
+    record.fail(RuntimeError("no memory"))
+    sync(results, Run(record.folder))
+    old = seen.one(record.key).info.run_id
+    sync(results, Run(begun(results, what, epochs=1 if same_second else 5).folder))
+    run = seen.one(record.key)
+    assert run.info.run_id != old and run.info.status == "RUNNING"
+    assert "error" not in run.data.tags and "test/mAP" not in run.data.metrics
+    assert len(seen.history(record.key, "loss")) == (2 if same_second else 10)
+
+
+def test_following_costs_the_caller_nothing_and_few_syncs(
+    results: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+):
+    record = begun(results, experiment(seed=9))
+    sent = watch_batches(monkeypatch)
+    with Tracker(results, study()) as tracker:
+        began = time.perf_counter()
+        for epoch in range(1, 6):
+            add_epoch(record, epoch)
+            tracker.follow(Run(record.folder))
+        assert time.perf_counter() - began < 0.5
+        time.sleep(0.3)
+        record.evaluated(Evaluation(), FIGURES, np.zeros((1, 2), np.float32), np.eye(1, 2), ["a"])
+        record.finish()
+        tracker.follow(Run(record.folder))
+        end = time.monotonic() + 5
+        while seen.one(record.key).info.status != "FINISHED" and time.monotonic() < end:
+            time.sleep(0.05)  # told while the block still runs
+    check_whole(seen, record)
+    assert len(sent) <= 4
+
+
+def test_a_run_that_goes_on_is_told_of_at_the_end_of_the_block(results: Path, seen: Seen):
+    record = begun(results, experiment(seed=10), epochs=1)
+    with Tracker(results, study()) as tracker:
+        tracker.follow(Run(record.folder))
+        time.sleep(0.5)
+        add_epoch(record, 2)
+        tracker.follow(Run(record.folder))
+    assert len(seen.history(record.key, "loss")) == 4
+
+
+def test_a_worker_that_died_before_its_record_began_is_passed_over(results: Path, seen: Seen):
+    sync(results, Run(run_folder(results, "0123456789")), record := done(results, experiment(11)))
+    assert seen.all("0123456789") == []
+    assert seen.one(record.key)
+
+
+def test_an_experiment_thrown_away_in_mlflow_comes_back(results: Path, seen: Seen):
+    place = seen.client.get_experiment_by_name(EXPERIMENT).experiment_id
+    seen.client.delete_experiment(place)
+    sync(results, record := done(results, experiment(seed=12)))
+    check_whole(seen, record)
+
+
+def test_an_error_in_the_block_passes_through_at_once(results: Path):
+    record = done(results, experiment(seed=13))
+    began = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt), Tracker(results, study()) as tracker:  # noqa: PT012
+        for _ in range(1000):
+            tracker.follow(record)
+        raise KeyboardInterrupt
+    assert time.perf_counter() - began < 1
+
+
+def test_where_nothing_is_followed_mlflow_is_not_even_opened(tmp_path: Path):
+    sync(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_is_not_there_is_one_sentence_and_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    records = [done(tmp_path, experiment(seed)) for seed in range(3)]
+    began = time.perf_counter()
+    with Tracker(tmp_path, study()) as tracker:
+        for record in records:
+            tracker.follow(record)
+    assert time.perf_counter() - began < 8
+    assert tracker.failed and tracker.problem is not None
+    assert "http://***@127.0.0.1:9 " in tracker.problem and "secret" not in tracker.problem
+    assert "Connection refused" in tracker.problem and str(tmp_path / "runs") in tracker.problem
+    assert "MLFLOW_TRACKING_URI" in tracker.problem and "\n" not in tracker.problem
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_store_that_is_damaged_is_one_sentence_and_soon(tmp_path: Path):
+    (tmp_path / "mlflow.db").write_text("no database at all " * 100)
+    record = done(tmp_path, experiment())
+    began = time.perf_counter()
+    with Tracker(tmp_path, study()) as tracker:
+        tracker.follow(record)
+    assert time.perf_counter() - began < 8
+    assert tracker.failed and "not a database" in str(tracker.problem)
+
+
+@pytest.mark.parametrize("uri", ["postgresql://u:pw@127.0.0.1:9/x", "nonsense://x", "./mlruns"])
+def test_a_store_mlflow_cannot_use_is_a_failure_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.chdir(tmp_path)
+    with Tracker(tmp_path, study()) as tracker:
+        tracker.follow(done(tmp_path, experiment()))
+    assert tracker.failed and uri.rpartition("@")[2] in str(tracker.problem)
+
+
+def test_a_server_lost_and_found_again_gets_all_at_the_end(
+    results: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+):
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    records = [done(results, experiment(seed)) for seed in (14, 15, 16)]
+    sync(results, records[0])
+    real = MlflowClient.search_runs
+
+    def lost(*_, **__):
+        raise MlflowException("gone for a while")
+
+    with Tracker(results, study()) as tracker:
+        tracker.follow(records[0])
+        wait_for(lambda: tracker._store)
+        time.sleep(0.2)
+        monkeypatch.setattr(MlflowClient, "search_runs", lost)
+        for record in records[1:]:
+            tracker.follow(record)
+        wait_for(lambda: tracker.failed)
+        monkeypatch.setattr(MlflowClient, "search_runs", real)
+    assert tracker.problem is None and not tracker.failed
+    for record in records:
+        check_whole(seen, record)
+
+
+def wait_for(what) -> None:
+    end = time.monotonic() + 5
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_without_mlflow_the_sentence_says_what_to_install_and_nothing_failed(tmp_path: Path):
+    record = done(tmp_path, experiment())
+    code = (
+        "sys.modules['mlflow'] = None\n"
+        "with Tracker(Path(sys.argv[1]), study()) as tracker:\n"
+        "    tracker.follow(Run(Path(sys.argv[2])))\n"
+        "print(tracker.failed, tracker.problem)"
+    )
+    said, errors = elsewhere(code, tmp_path, record.folder)
+    assert errors == ""
+    assert said.startswith("False MLflow is not used")
+    assert "pip install mlflow" in said and str(tmp_path / "runs") in said
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as here:
+        return here.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def server(results: Path, seen: Seen, tmp_path: Path) -> Iterator[str]:
+    """A real MLflow server of one worker, on a port of its own and a copy of the store."""
+    sync(results, done(results, experiment(seed=17)))
+    shutil.copy(results / "mlflow.db", tmp_path / "server.db")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["server", "--port", str(port), "--workers", "1", "--backend-store-uri"]
+    words += [f"sqlite:///{tmp_path}/server.db", "--default-artifact-root", str(tmp_path / "a")]
+    told = [sys.executable, "-m", "mlflow", *words]
+    log = (tmp_path / "server.log").open("w")
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (
+        subprocess.Popen(
+            told, stdout=log, stderr=log, env=environment, start_new_session=True
+        ) as process,
+        log,
+    ):
+        try:
+            end = time.monotonic() + 60
+            while not answers(port):
+                assert process.poll() is None and time.monotonic() < end, "the server did not start"
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.killpg(process.pid, 15)
+
+
+def test_a_real_server_is_told_the_same(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    record = done(tmp_path, experiment())
+    sync(tmp_path, record)
+    sync(tmp_path, record, of=study("modalities"))
+    assert capfd.readouterr() == ("", "")
+    check_whole(Seen(server), record)
+    assert {"grid.fusion_layer", "grid.modalities"} <= set(Seen(server).one(record.key).data.tags)
+    assert not (tmp_path / "mlflow.db").exists()
