@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mbt_cli.cost import Cost, cost, overhead
 from mbt_cli.data import make_ready
 from mbt_cli.data.cache import Cached
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.environment import code
+from mbt_cli.errors import MbtError
 from mbt_cli.executors import Executor
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.metrics import Figures
@@ -31,6 +32,7 @@ class Planned:
     """Finished already; it will not be run again."""
 
 
+@runtime_checkable
 class Show(Protocol):
     """What the user sees while work goes on."""
 
@@ -47,6 +49,7 @@ class Show(Protocol):
         """A run is done, or failed."""
 
 
+@runtime_checkable
 class Track(Protocol):
     """Who else is told of runs (MLflow)."""
 
@@ -96,18 +99,7 @@ def ablate(
     Raises MbtError where the data cannot be made ready.
     """
     todo = [run for run in planned if not run.done]
-    data = todo[0].experiment.data
-
-    def work(
-        title: str, function: Callable[[Any, Any], Any], jobs: Sequence[Any], total: int
-    ) -> Iterator[Any]:
-        with show.bar(title, total) as advance:
-            for outcome in executor.run(function, jobs, lambda _, done: advance(done)):
-                if outcome.error:
-                    raise outcome.error
-                yield outcome.value
-
-    views = make_ready(data, manifest, work).folder
+    views = ready(todo[0].experiment, manifest, executor, show)
     jobs = [
         Job(
             one.experiment, one.cost, manifest, views, run_folder(results, one.key), device, threads
@@ -126,6 +118,24 @@ def ablate(
             show.ended(todo[outcome.place], outcome.value, outcome.error)
             track.follow(Run(jobs[outcome.place].record))
     return failed
+
+
+def ready(experiment: Experiment, manifest: Manifest, executor: Executor, show: Show) -> Path:
+    """The folder with the views of all clips, rendered and decoded as far as they were not yet.
+
+    Raises MbtError where a split has no clip that can be read.
+    """
+
+    def work(
+        title: str, function: Callable[[Any, Any], Any], jobs: Sequence[Any], total: int
+    ) -> Iterator[Any]:
+        with show.bar(title, total) as advance:
+            for outcome in executor.run(function, jobs, lambda _, done: advance(done)):
+                if outcome.error:
+                    raise outcome.error
+                yield outcome.value
+
+    return make_ready(experiment.data, manifest, work).folder
 
 
 def execute(job: Job, emit: Callable[[Any], None]) -> Result:
@@ -161,6 +171,32 @@ def execute(job: Job, emit: Callable[[Any], None]) -> Result:
         record.fail(error)
         raise
     return Result(found, fitted.seconds)
+
+
+def evaluate_again(
+    run: Run, how: Evaluation, manifest: Manifest, views: Path, device: str
+) -> Figures:
+    """What another evaluation of a finished run finds: from its record, else by scoring its clips.
+
+    It is kept in the run's record; nothing is trained. Raises MbtError for a run on other clips.
+    """
+    if (known := run.figures(how)) is not None:
+        return known
+    if manifest.fingerprint != run.experiment.data.fingerprint:
+        raise MbtError(
+            f"Run {run.key} was trained on clips {run.experiment.data.fingerprint}, and these are"
+            f" {manifest.fingerprint}: give the folder it was trained on with --data."
+        )
+    from mbt_cli.model import build
+    from mbt_cli.train import evaluate
+
+    experiment, data = run.experiment, Cached(manifest, views)
+    model = build(experiment.model, experiment.data.views.shapes, len(manifest.classes)).to(device)
+    model.load_state_dict(run.weights())
+    scores, found = evaluate(model, experiment, data, how, device)
+    labels, names = data.labels(how.split), data.names(how.split)
+    Record(run.folder).evaluated(how, found, scores, labels, names)
+    return found
 
 
 class _Log:

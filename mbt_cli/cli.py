@@ -25,6 +25,14 @@ Results = Annotated[
     Path, typer.Option("--results", envvar="MBT_RESULTS", help="Where records and reports live.")
 ]
 HERE = Path("results")
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", help="The folder with the recipe's clips.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Set a field; may be given again and again."),
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, mps; auto: the GPU if there is one.")]
 
 
 def _version(asked: bool) -> None:
@@ -51,20 +59,15 @@ def options(
 def ablate(
     grid: Annotated[str, typer.Option(help="The question: a name, or the path of a .py file.")],
     recipe: Annotated[str, typer.Option(help="The base experiment the grid varies.")] = "synthetic",
-    data: Annotated[Path | None, typer.Option(help="The folder with the recipe's data.")] = None,
+    data: DataFolder = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each cell: seeds 0, 1, ...")] = 3,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the base experiment."),
-    ] = None,
+    settings: Settings = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Runs at a time; by default one a core, or one on a GPU."),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each run.")] = 1,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, mps; auto: the GPU if there is one.")
-    ] = "auto",
+    device: Device = "auto",
     plan: Annotated[
         bool, typer.Option("--plan", help="List the runs with their price, and stop.")
     ] = False,
@@ -78,8 +81,6 @@ def ablate(
     Every field of an experiment is reached by --set, for example --set model.width=64 or
     --set "model.fusion=each <- each; fsn <- all fsn".
     """
-    from rich.console import Console
-
     from mbt_cli.ablate import ablate as run_all
     from mbt_cli.ablate import plan as plan_runs
     from mbt_cli.data import open_manifest
@@ -87,12 +88,11 @@ def ablate(
     from mbt_cli.executors import executor_of
     from mbt_cli.runs import writable
     from mbt_cli.study import ask, base_of
-    from mbt_cli.terminal import Screen, plan_table, price
+    from mbt_cli.terminal import Screen, plan_table, price, stdout
     from mbt_cli.tracking import Tracker
 
-    console = Console()
-    question = load_grid(grid)
-    changed = dict(map(_setting, settings or []))
+    console = stdout()
+    question, changed = load_grid(grid), dict(map(_setting, settings or []))
     base = base_of(question, recipe, changed)
     manifest = open_manifest(base.data, data)
     study = ask(question, recipe, base, changed, manifest)
@@ -104,6 +104,7 @@ def ablate(
     writable(results)
     study.save(results)
     console.print(price(planned, manifest))
+    problems = []
     if todo := sum(not run.done for run in planned):
         where = device_of(device)
         at_once = workers or (1 if where.startswith("cuda") else os.cpu_count() or 1)
@@ -113,15 +114,50 @@ def ablate(
                 show=Screen(console), track=track,
             )  # fmt: skip
         if failed:
-            raise MbtError(
-                f"{failed} of {todo} runs failed. Each one's error and traceback are in status.json"
-                f" below {results / 'runs'}. The same command runs them again."
+            problems.append(
+                f"{failed} of {todo} runs failed; status.json below {results / 'runs'} has each"
+                " one's error and traceback. The same command runs them again."
             )
-        if track.problem and track.failed:
-            raise MbtError(track.problem)
-        if track.problem:
+        if track.problem and not track.failed:
             console.print(track.problem)
+        elif track.problem:
+            problems.append(track.problem)
     console.print(f"The answer: mbt-cli report {study.name}", highlight=False)
+    if problems:
+        raise MbtError(" ".join(problems))
+
+
+@app.command()
+def evaluate(
+    key: Annotated[str, typer.Argument(help="A finished run's key, or the beginning of it.")],
+    settings: Settings = None,
+    data: DataFolder = None,
+    device: Device = "auto",
+    results: Results = HERE,
+) -> None:
+    """Score a finished run in another way, without training: --set fusion=late is bottlenecks off.
+
+    Fields: split (test, validation), fusion (any strategy of the same blocks), without_positives
+    (left_out, zero). What was asked once is kept in the run's record.
+    """
+    from mbt_cli.ablate import evaluate_again, ready
+    from mbt_cli.data import open_manifest
+    from mbt_cli.environment import device_of
+    from mbt_cli.executors import executor_of
+    from mbt_cli.experiment import Evaluation
+    from mbt_cli.runs import run_of
+    from mbt_cli.terminal import Screen, headline, stdout
+
+    console, run, how = stdout(), run_of(results, key), Evaluation()
+    for name, value in map(_setting, settings or []):
+        how = how.at(name, value)
+    manifest = open_manifest(run.experiment.data, data)
+    with executor_of(os.cpu_count() or 1, 1) as executor:
+        views = ready(run.experiment, manifest, executor, Screen(console))
+    found = evaluate_again(run, how, manifest, views, device_of(device))
+    for title, figures in (("as trained", run.figures(Evaluation())), ("as asked", found)):
+        if figures:
+            console.print(f"{run.experiment.title}  {title:<10}  {headline(figures)}")
 
 
 @app.command()
@@ -133,13 +169,11 @@ def report(
     results: Results = HERE,
 ) -> None:
     """Tables and figures of a study, rebuilt from the records of its runs."""
-    from rich.console import Console
-
     from mbt_cli.report import report as write_report
     from mbt_cli.study import study
+    from mbt_cli.terminal import stdout
 
-    console = Console()
-    console.print(write_report(study(results, name), results))
+    stdout().print(write_report(study(results, name), results))
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 
 from mbt_cli.experiment import MBT, Experiment
-from mbt_cli.wiring import FSN, Line, Wiring, layers, streams
+from mbt_cli.wiring import FSN, Line, layers, streams
 
 Shapes = Mapping[str, tuple[int, ...]]
 """The shape (c, *space) of each modality's view of one clip."""
@@ -51,13 +51,8 @@ def tokens(model: MBT, shapes: Shapes) -> dict[str, int]:
 
 def patches(model: MBT, shape: tuple[int, ...]) -> int:
     """How many patches a view of this shape (c, *space) is cut into."""
-    sizes = patch_of(model, shape)
+    sizes = model.patch_of(shape)
     return prod(size // patch for size, patch in zip(shape[1:], sizes, strict=True))
-
-
-def patch_of(model: MBT, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The extent of a patch: a tubelet of a video, a patch of a spectrogram, one feature vector."""
-    return {1: (1,), 2: model.patch, 3: model.tubelet}[len(shape) - 1]
 
 
 def mbt_cost(model: MBT, shapes: Shapes, classes: int) -> Cost:
@@ -66,7 +61,7 @@ def mbt_cost(model: MBT, shapes: Shapes, classes: int) -> Cost:
     length, d = tokens(model, shapes), model.width
     parameters, macs = 2 * d + (d + 1) * classes, 0
     for m in model.modalities:
-        inputs = shapes[m][0] * prod(patch_of(model, shapes[m]))
+        inputs = shapes[m][0] * prod(model.patch_of(shapes[m]))
         cls = d if model.readout == "cls" else 0
         parameters += (inputs + 1) * d + cls + length[m] * d
         macs += patches(model, shapes[m]) * inputs * d
@@ -98,9 +93,3 @@ def overhead(experiment: Experiment, classes: int) -> float:
     """Executed cost over that of late fusion in the same model, as a fraction: 0.1 is 10 % more."""
     late = experiment.at("model.fusion", "late")
     return cost(experiment, classes).macs / cost(late, classes).macs - 1
-
-
-def layer_macs(model: MBT, wiring: Wiring, shapes: Shapes) -> int:
-    """Multiply-accumulates of one layer of this wiring."""
-    length = tokens(model, shapes)
-    return sum(_block_macs(model, line, length) for step in wiring for line in step)

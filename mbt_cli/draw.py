@@ -105,9 +105,9 @@ def against_cost(marks: Sequence[Mark], axis: Axis, title: str, measure: str) ->
             ax.plot([m.gmacs for m in mine], means, color=colour, ls=dashes, lw=1.2, alpha=0.6)
         for mark, mean in zip(mine, means, strict=True):
             _dots(ax, mark.gmacs, mark, colour, 6.0)
-            ax.plot(mark.gmacs, mean, marker, **_face(mark.hollow, colour, max(10 - 1.5 * turn, 5.0)))
+            size, side = max(10 - 1.5 * turn, 5.0), -1 if turn % 2 else 1
+            ax.plot(mark.gmacs, mean, marker, **_face(mark.hollow, colour, size))
             if mark.place is None or mark.place in named:
-                side = -1 if turn % 2 else 1
                 labels.append((mark.gmacs, mean, mark.place or LATE, colour, side))
             dots += [(mark.gmacs, value) for value in (*mark.values, mean)]
     ax.set_xlabel("GMACs: 10⁹ multiply-accumulates, executed for one clip and one view")
@@ -231,7 +231,9 @@ def _legend(marks: Sequence[Mark], axis: Axis, level: bool = True) -> list[Line2
 
 
 def _words(line: str) -> str:
-    return f"{line} fusion" if line == LATE else line.replace("_", " ")
+    """For a legend; a wiring of the user's own may be long."""
+    said = f"{line} fusion" if line == LATE else line.replace("_", " ")
+    return shorten(said, 34, placeholder=" …")
 
 
 def _caption(marks: Sequence[Mark], band: bool = True) -> str:
@@ -268,7 +270,7 @@ def _sheet(
     )  # fmt: skip
     each = (height - 0.85 * (rows - 1)) / rows
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True, gridspec_kw={
-        "left": 0.78 / width, "right": 1 - 0.25 / width,
+        "left": 0.78 / width, "right": 1 - 0.35 / width,
         "top": 1 - top * inch, "bottom": foot * inch,
         "hspace": 0.85 / each, "wspace": 0.1,
     })  # fmt: skip

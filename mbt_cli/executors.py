@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.process import parent_process
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from mbt_cli.errors import MbtError
 
@@ -38,10 +38,11 @@ class Outcome(Generic[R]):
     error: Exception | None = None
 
 
+@runtime_checkable
 class Executor(Protocol):
     """A context manager; `run` may be called again and again inside it."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> "Executor": ...
 
     def __exit__(
         self,
@@ -60,7 +61,7 @@ class Executor(Protocol):
 class Here:
     """One job after the other, in this process."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Here":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,7 +88,7 @@ class Local:
         self._batch = 0
         self._pool = ProcessPoolExecutor(workers, context, _start, (self._events, threads))
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Local":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

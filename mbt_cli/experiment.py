@@ -148,6 +148,11 @@ class MBT:
         """Width of the MLP's hidden layer."""
         return round(self.width * self.mlp_ratio)
 
+    def patch_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The extent of one token of a view of this shape (c, *space): a tubelet of a video, a
+        patch of a spectrogram, one feature vector."""
+        return {1: (1,), 2: self.patch, 3: self.tubelet}[len(shape) - 1]
+
     def check(self) -> None:
         at_least("model", self, depth=1, width=1, heads=1, bottlenecks=0, fusion_layer=0)
         above("model", self, mlp_ratio=0, norm_eps=0)
@@ -245,6 +250,12 @@ class Experiment:
         for modality in self.model.modalities:
             if modality not in shapes:
                 raise UnknownName(f"modality of {self.data.dataset}", modality, shapes)
+            space, patch = shapes[modality][1:], self.model.patch_of(shapes[modality])
+            if any(size < extent for size, extent in zip(space, patch, strict=True)):
+                raise MbtError(
+                    f"A view of {modality} is {space}, smaller than its patch of {patch}: make"
+                    " model.tubelet or model.patch smaller, or the view in data.views larger."
+                )
 
     def canonical(self) -> "Experiment":
         """The one form of all experiments that are the same run."""
@@ -272,6 +283,14 @@ class Experiment:
     def cell(self) -> str:
         """The key at seed 0: runs of one cell differ in the seed alone."""
         return self.at("training.seed", 0).key
+
+    @property
+    def title(self) -> str:
+        """The run in few words, for people."""
+        model = self.model
+        layer = "" if model.fusion == "late" else f" L_f={model.fusion_layer}"
+        alone = f" ({model.modalities[0]} alone)" if len(model.modalities) == 1 else ""
+        return f"{model.fusion}{alone}{layer} seed {self.training.seed}"
 
     def record(self) -> dict[str, Any]:
         """As nested plain values, for JSON; `from_record` reads it back."""
@@ -304,6 +323,10 @@ class Evaluation:
     run scores it with its bottlenecks off."""
     without_positives: Literal["left_out", "zero"] = "left_out"
     """A class without positives is left out of mAP; the official code of today counts it as 0."""
+
+    def at(self, name: str, value: Any) -> "Evaluation":
+        """The same evaluation with one field at another value. Raises UnknownName or MbtError."""
+        return settings.put(self, name, value, settings.flat(self))
 
     @property
     def key(self) -> str:

@@ -40,16 +40,21 @@ class Cell:
     exchanges: bool
     """Whether any modality can come to depend on another."""
 
+    @cached_property
+    def figures(self) -> list[Any]:
+        """Every run's figures on the test clips."""
+        return [run.figures(Evaluation()) for run in self.runs]
+
     def test(self, *path: str) -> list[float]:
         """A figure of every run on the test clips, where it is defined."""
-        found: list[Any] = [run.figures(Evaluation()) for run in self.runs]
+        found = self.figures
         for part in path:
             found = [value[part] for value in found]
-        return [value for value in found if value is not None]
+        return [float(value) for value in found if value is not None]
 
     def validation(self, measure: str) -> list[float]:
         """The measure of every run on the validation clips, at its best epoch."""
-        return [run.status["validation"][measure] for run in self.runs]
+        return [float(run.status["validation"][measure]) for run in self.runs]
 
     @property
     def late(self) -> bool:
@@ -121,7 +126,7 @@ def table(found: Findings) -> pd.DataFrame:
         for group in study.data.groups:
             for figure in ("mAP", "AUC"):
                 row |= _numbers(f"{group} {figure}", cell.test("groups", group, figure))
-        row["seconds"] = _numbers("", [run.status["seconds"] for run in cell.runs])[""]
+        row["seconds"] = _numbers("", [float(run.status["seconds"]) for run in cell.runs])[""]
         rows.append(row | {"silent": cell.silent, "chosen": cell is found.best})
     return pd.DataFrame(rows)
 

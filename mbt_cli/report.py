@@ -14,17 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mbt_cli import draw, findings
-from mbt_cli.findings import (
-    FOREIGN_TO_LATE,
-    Cell,
-    Findings,
-    command,
-    findings_of,
-    machine,
-    plain,
-    word,
-)
-from mbt_cli.notes import notes
+from mbt_cli.findings import FOREIGN_TO_LATE, Cell, Findings, plain, word
+from mbt_cli.notes import GLOSSARY, notes
 from mbt_cli.study import Study
 
 Rows = list[dict[str, str]]
@@ -48,19 +39,6 @@ GROUPS = {
 }
 """What the groups of the built-in world are; those of other data are known by their classes."""
 
-GLOSSARY = """\
-- **strategy** (fusion strategy): how sound and sight exchange information. `late`: not at all; only
-  the outputs are averaged. `cross_attention`: each modality also reads the other's tokens.
-  `self_attention`: one block over the tokens of all. `bottleneck`: through a few learned tokens.
-- **L_f** (fusion layer): the number of layers that run before fusion starts: 0 is early fusion,
-  the model's depth is late fusion.
-- **cell**: a point of the grid, without the seed. **seed**: moves initialisation and the order of
-  training, never the data. **n**: how many seeds of a cell are finished.
-- **AP**, average precision, is high where clips with a label score above those without; **mAP** is
-  its mean over classes. **AUC**: the chance that a clip with the label scores above one without;
-  0.5 is guessing. **top1**: the share of clips whose own label has the highest score.
-- **over late**: how many more multiply-accumulates than late fusion in the same model."""
-
 
 @dataclass(frozen=True)
 class Report:
@@ -74,10 +52,16 @@ class Report:
     """The tables, for a rich console."""
     files: tuple[Path, ...]
 
+    def __rich__(self) -> Group:
+        """All that a terminal shows."""
+        written = (str(file) for file in self.files if file.suffix != ".svg")
+        lines = [*(f"- {note}" for note in self.notes), "", *written]
+        return Group(Text(self.answer, "bold"), self.terminal, *map(Text, lines))
+
 
 def report(study: Study, results: Path) -> Report:
     """Writes a study's report into its folder. Raises MbtError where no run is finished."""
-    found = findings_of(study, results)
+    found = findings.findings_of(study, results)
     frame = findings.table(found)
     main, groups = texts(study, frame), group_texts(study, frame)
     folder = results / study.name
@@ -89,8 +73,8 @@ def report(study: Study, results: Path) -> Report:
     short = [{n: v for n, v in row.items() if n not in IN_FULL} for row in main]
     aucs = [{n: v for n, v in row.items() if not n.endswith("mAP")} for row in groups]
     shown = Group(*(rich_table(rows) for rows in (short, aucs) if rows))
-    files = (page, runs, *pictures)
-    return Report(frame, findings.answer(found), tuple(notes(found)), shown, files)
+    said = findings.answer(found)
+    return Report(frame, said, tuple(notes(found)), shown, (page, runs, *pictures))
 
 
 def figures(found: Findings, folder: Path) -> list[Path]:
@@ -153,9 +137,11 @@ def markdown(found: Findings, main: Rows, groups: Rows, pictures: Iterable[Path]
     parts = [f"# {head or study.name}", rest.strip(), f"**Answer.** {findings.answer(found)}"]
     parts += [_pipes(main), "## Figures", *images]
     if groups:
-        parts += ["## By group of classes", _lines(
-            f"**{group}**: {_says(study, group)}" for group in study.data.groups
-        ), _pipes(groups)]  # fmt: skip
+        named = (
+            f"**{group}** ({', '.join(classes)}): {_says(study, group)}"
+            for group, classes in study.data.groups.items()
+        )
+        parts += ["## By group of classes", _lines(named), _pipes(groups)]
     parts += ["## Notes", _lines(notes(found)), "## Words", GLOSSARY, *_sources(found)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -246,7 +232,9 @@ def _lines(sentences: Iterable[str]) -> str:
 def _sources(found: Findings) -> list[str]:
     study, data = found.study, found.study.data
     clips = ", ".join(f"{n:,} {split}" for split, n in data.clips.items())
-    machines = dict.fromkeys(", ".join(map(" ".join, machine(run).items())) for run in found.runs)
+    machines = dict.fromkeys(
+        ", ".join(map(" ".join, findings.machine(run).items())) for run in found.runs
+    )
     codes = dict.fromkeys(f"`{run.facts['code']}`" for run in found.runs)
     keys = {cell.name: ", ".join(f"`{run.key}`" for run in cell.runs) for cell in found.cells}
     return [
@@ -258,7 +246,7 @@ def _sources(found: Findings) -> list[str]:
             f"Classes ({len(data.classes)}): {', '.join(data.classes)}.",
         ]),
         "## Versions and hardware",
-        _lines([*machines, f"Code: {', '.join(codes)}.", f"Run with: `{command(study)}`"]),
+        _lines([*machines, f"Code: {', '.join(codes)}.", f"Run with: `{findings.command(study)}`"]),
         "## Runs",
         "Keys of the runs of each cell, in the order of seeds; `runs/<key>` holds the record.",
         _lines(f"{name}: {of or 'none'}" for name, of in keys.items()),

@@ -26,7 +26,7 @@ from jaxtyping import Float
 
 from mbt_cli import settings
 from mbt_cli.cost import Cost
-from mbt_cli.errors import MbtError
+from mbt_cli.errors import MbtError, UnknownName
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.metrics import Figures
 
@@ -158,6 +158,19 @@ def recorded(results: Path) -> Iterator[Run]:
 def finished(results: Path) -> dict[str, Run]:
     """The finished runs by their keys."""
     return {run.key: run for run in recorded(results) if run.state == FINISHED}
+
+
+def run_of(results: Path, key: str) -> Run:
+    """The finished run of this key, or of the one key that begins so. Raises MbtError."""
+    known = finished(results)
+    if not known:
+        raise MbtError(f"{results} holds no finished run yet: make some with mbt-cli ablate.")
+    found = [run for name, run in known.items() if name.startswith(key)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise MbtError(f"{len(found)} runs have keys that begin with '{key}': give more of it.")
+    raise UnknownName(f"finished run in {results}", key, known)
 
 
 def writable(results: Path) -> None:

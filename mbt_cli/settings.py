@@ -37,7 +37,7 @@ def put(tree: T, name: str, value: Any, settable: Iterable[str]) -> T:
     value of the wrong kind.
     """
     if name not in (known := list(settable)):
-        raise UnknownName("field of this experiment", name, known)
+        raise UnknownName("field", name, known)
     return _put(tree, name.split("."), name, value)
 
 
@@ -66,21 +66,21 @@ def digest(values: Mapping[str, Any]) -> str:
     return blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=5).hexdigest()
 
 
-def at_least(where: str, part: Any, **lowest: float) -> None:
+def at_least(where: str, part: Any, **lowest: int) -> None:
     """Raises MbtError where a field is below its bound."""
     for name, low in lowest.items():
         if not getattr(part, name) >= low:
             raise MbtError(f"{where}.{name} must be at least {low}, but is {getattr(part, name)}.")
 
 
-def above(where: str, part: Any, **bounds: float) -> None:
+def above(where: str, part: Any, **bounds: int) -> None:
     """Raises MbtError where a field is not above its bound."""
     for name, bound in bounds.items():
         if not getattr(part, name) > bound:
             raise MbtError(f"{where}.{name} must be above {bound}, but is {getattr(part, name)}.")
 
 
-def below(where: str, part: Any, **bounds: float) -> None:
+def below(where: str, part: Any, **bounds: int) -> None:
     """Raises MbtError where a field is not below its bound."""
     for name, bound in bounds.items():
         if not getattr(part, name) < bound:

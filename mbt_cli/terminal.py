@@ -1,5 +1,6 @@
 """What the user sees while work goes on: bars in a terminal, plain lines elsewhere."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,10 +21,17 @@ from rich.table import Table
 from mbt_cli.ablate import Planned, Result
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.errors import MbtError
-from mbt_cli.experiment import Experiment
 
+WIDTH = 120
+"""Of lines that go to a file or a pipe."""
 LINE_EVERY_S = 10.0
 """Without a terminal, a bar is a line now and then."""
+
+
+def stdout() -> Console:
+    """The terminal as it is; a file or a pipe as wide lines."""
+    console = Console()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=WIDTH)
 
 
 class Screen:
@@ -69,7 +77,7 @@ class Screen:
         """Moves a run's own bar."""
         if run.key not in self._tasks:
             epochs = run.experiment.training.epochs
-            self._tasks[run.key] = self._bars.add_task(title_of(run.experiment), total=epochs)
+            self._tasks[run.key] = self._bars.add_task(run.experiment.title, total=epochs)
         if "validation" in row:
             self._bars.update(self._tasks[run.key], completed=row["epoch"])
 
@@ -80,23 +88,13 @@ class Screen:
             self._bars.remove_task(self._tasks.pop(run.key))
         if self._overall is not None:
             self._bars.advance(self._overall)
-        head = (
-            f"{self._ended:>{len(str(self._total))}}/{self._total}  {title_of(run.experiment):<40}"
-        )
+        head = f"{self._ended:>{len(str(self._total))}}/{self._total}  {run.experiment.title:<40}"
         if error is not None:
             said = error if isinstance(error, MbtError) else f"{type(error).__name__}: {error}"
             self.console.print(f"{head}  [red]failed[/red]: ", end="")
             self.console.print(str(said), markup=False, highlight=False)
         elif result is not None:
             self.console.print(f"{head}  {headline(result.figures)}  {result.seconds:5.1f} s")
-
-
-def title_of(experiment: Experiment) -> str:
-    """A run in few words."""
-    model = experiment.model
-    layer = "" if model.fusion == "late" else f" L_f={model.fusion_layer}"
-    alone = f" ({', '.join(model.modalities)})" if len(model.modalities) == 1 else ""
-    return f"{model.fusion}{layer}{alone} seed {experiment.training.seed}"
 
 
 def headline(figures: Mapping[str, Any]) -> str:

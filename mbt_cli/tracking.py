@@ -4,7 +4,6 @@ One MLflow run for each key, found again by its tag `key`. What MLflow holds alr
 twice; a record begun anew replaces its MLflow run. Times are in ms, as MLflow has them.
 """
 
-import logging
 import math
 import os
 import re
@@ -52,7 +51,7 @@ class Tracker:
         file = str(self.results / "mlflow.db").replace("%", "%25").replace("?", "%3F")
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{file}"
         self._news: SimpleQueue[Path | None] = SimpleQueue()
-        self._late: dict[Path, float] = {}
+        self._told_s: dict[Path, float] = {}
         self._store: _Store | None = None
         self._stopped = False
 
@@ -76,12 +75,12 @@ class Tracker:
     def _serve(self) -> None:
         """The background thread, from the first news to the last."""
         for folder in iter(self._news.get, None):
-            run, told_s = Run(folder), self._late.setdefault(folder, -math.inf)
+            run, told_s = Run(folder), self._told_s.setdefault(folder, -math.inf)
             if run.state != RUNNING or time.monotonic() - told_s > EVERY_S:
                 self._tell(run)
         if self._store and self.failed:  # it worked once: a last try
             self.failed, self.problem = False, None
-        for folder in list(self._late):
+        for folder in list(self._told_s):
             self._tell(Run(folder))
 
     def _tell(self, run: Run) -> None:
@@ -104,14 +103,12 @@ class Tracker:
             cause = re.search(r"\[Errno -?\d+\] [\w ]+", said)
             problem = (
                 f"MLflow at {self.uri} did not take the runs ({cause[0] if cause else said[:200]});"
-                f" they are recorded in {runs}. Mend it, or set MLFLOW_TRACKING_URI to another"
-                " store or server, and run the same command again."
+                f" they are recorded in {runs}. Start or mend it, or set MLFLOW_TRACKING_URI to"
+                " another store or server, and run the same command again."
             )
             self.failed, self.problem = True, re.sub(r"//[^/@\s]+@", "//***@", problem)
             return
-        self._late[run.folder] = time.monotonic()
-        if run.state != RUNNING:
-            del self._late[run.folder]
+        self._told_s[run.folder] = time.monotonic()
 
 
 class _Store:
@@ -121,7 +118,6 @@ class _Store:
         """Finds or makes the experiment; a new database takes seconds."""
         from mlflow import MlflowClient
 
-        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         if not uri.startswith("http"):
             from mlflow.store.db import utils
 

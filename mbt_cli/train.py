@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ SCORING_BATCH = 128
 Weights = dict[str, Tensor]
 
 
+@runtime_checkable
 class Log(Protocol):
     """Who wants to know how a run goes."""
 
@@ -157,12 +158,17 @@ def optimizer_of(model: nn.Module, how: Training) -> torch.optim.Optimizer:
 def evaluate(
     model: MBT, experiment: Experiment, data: Cached, how: Evaluation, device: str = "cpu"
 ) -> tuple[Float[np.ndarray, "n c"], Figures]:
-    """Scores (the mean of the modalities' logits) of every clip of a split, and their figures."""
+    """Scores (the mean of the modalities' logits) of every clip of a split, and their figures.
+
+    Raises MbtError where the evaluation's own strategy cannot run this model.
+    """
     model.eval()
+    model.rewire(how.fusion or model.spec.fusion)
     scores = [
         predict(logits).float().cpu().numpy()
         for logits in scored(model, experiment, data, data.places(how.split), device)
     ]
+    model.rewire(model.spec.fusion)
     found = figures(
         together := np.concatenate(scores),
         data.labels(how.split),

@@ -79,6 +79,7 @@ def test_strategies_stand_beside_each_other_and_near_their_place() -> None:
     assert len(set(spots)) == 9
     assert [round(x) for x in spots] == [0, 1, 2] * 3
     assert spots[0] < spots[3] < spots[6]
+    assert not {x for dots in lines_of(ax, ".") for x in xs(dots)} & set(spots)
 
 
 def test_ticks_are_the_places() -> None:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mbt_cli import experiment
-from mbt_cli.cost import patch_of
+from mbt_cli.errors import MbtError
 from mbt_cli.model.embed import Embed
 from mbt_cli.model.fusion import Layer, Streams
 from mbt_cli.model.transformer import Attention, Block
@@ -37,7 +37,7 @@ class MBT(nn.Module):
         drops = [spec.stochastic_depth * i / max(1, spec.depth - 1) for i in range(spec.depth)]
 
         self.embed = nn.ModuleDict(
-            {m: Embed(shapes[m], patch_of(spec, shapes[m]), spec.width, cls=cls)
+            {m: Embed(shapes[m], spec.patch_of(shapes[m]), spec.width, cls=cls)
              for m in spec.modalities}
         )  # fmt: skip
         fuses = FSN in streams(wirings)
@@ -70,12 +70,17 @@ class MBT(nn.Module):
     def rewire(self, fusion: str) -> None:
         """From now on the layers from L_f up are wired by another strategy, on the same blocks.
 
-        Raises ValueError where the other strategy has other lines than there are blocks.
+        Raises MbtError where it has other lines than there are blocks, or tokens there are not.
         """
         other = layers(fusion, self.spec.fusion_layer, self.spec.depth, self.spec.modalities)
+        if FSN in streams(other) and self.fsn is None:
+            raise MbtError(f"{fusion} cannot run this model: it has no bottleneck tokens.")
         for layer, wiring in zip(cast("list[Layer]", self.layers), other, strict=True):
             if not self.spec.share_weights and _lines(layer.wiring) != _lines(wiring):
-                raise ValueError(f"{fusion} has other blocks than {self.spec.fusion}")
+                raise MbtError(
+                    f"{fusion} cannot run this model: it has {_lines(wiring)} blocks a layer, and"
+                    f" this model, trained with {self.spec.fusion}, has {_lines(layer.wiring)}."
+                )
             layer.wiring = wiring
 
 

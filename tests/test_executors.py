@@ -1,0 +1,120 @@
+"""Jobs here, and in worker processes of this machine: real processes throughout."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mbt_cli.errors import MbtError
+from mbt_cli.executors import Here, Local, executor_of
+
+
+def square(job, emit):
+    emit(("half", job))
+    if job == 3:
+        raise MbtError("three")
+    if job == 5:
+        raise ValueError("five")
+    return job * job
+
+
+def where(_job, _emit):
+    import torch
+
+    time.sleep(0.2)
+    return os.getpid(), torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]
+
+
+def die(job, _emit):
+    if job == 1:
+        os._exit(9)
+    return job
+
+
+@pytest.fixture(scope="module")
+def local():
+    with Local(2) as executor:
+        yield executor
+
+
+def outcomes(executor, function, jobs):
+    events = []
+    found = list(executor.run(function, jobs, lambda place, event: events.append((place, event))))
+    return found, events
+
+
+@pytest.mark.parametrize("kind", ["here", "local"])
+def test_every_job_ends_once_and_an_error_costs_only_its_own(kind, request):
+    executor = Here() if kind == "here" else request.getfixturevalue("local")
+    found, events = outcomes(executor, square, [1, 3, 5, 7])
+    assert {o.place: o.value for o in found if o.error is None} == {0: 1, 3: 49}
+    errors = {o.place: o.error for o in found if o.error is not None}
+    assert type(errors[1]) is MbtError and str(errors[1]) == "three"
+    assert type(errors[2]) is ValueError
+    assert sorted(events) == [(p, ("half", j)) for p, j in enumerate([1, 3, 5, 7])]
+
+
+def test_workers_live_from_list_to_list_and_keep_to_their_threads(local):
+    first, second = (outcomes(local, where, range(6))[0] for _ in range(2))
+    pids = [{o.value[0] for o in found} for found in (first, second)]
+    assert pids[0] == pids[1]
+    assert len(pids[0]) == 2
+    assert os.getpid() not in pids[0]
+    assert {o.value[1:] for o in first} == {(1, "1")}
+
+
+def test_no_jobs_are_no_outcomes(local):
+    assert outcomes(local, square, []) == ([], [])
+
+
+def test_a_worker_that_dies_is_one_sentence():
+    with pytest.raises(MbtError, match="A worker process died"), Local(2) as executor:
+        list(executor.run(die, range(4), lambda *_: None))
+
+
+def test_one_worker_is_this_process():
+    assert isinstance(executor_of(1, 1), Here)
+    with executor_of(2, 1) as executor:
+        assert isinstance(executor, Local)
+
+
+ORPHANS = """
+import os, time
+from mbt_cli.executors import Local
+from tests_of_orphans import sleep
+if __name__ == "__main__":
+    with Local(2) as executor:
+        for _ in executor.run(sleep, range(2), lambda place, event: print(event, flush=True)):
+            pass
+"""
+SLEEP = """
+import os, time
+def sleep(job, emit):
+    emit(os.getpid())
+    time.sleep(60)
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    (tmp_path / "tests_of_orphans.py").write_text(SLEEP)
+    (tmp_path / "main.py").write_text(ORPHANS)
+    parent = subprocess.Popen(
+        [sys.executable, tmp_path / "main.py"], stdout=subprocess.PIPE, text=True
+    )
+    with parent:
+        pids = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.05)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

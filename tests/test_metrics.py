@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from mbt_cli.metrics import auc, average_precision, d_prime, figures, primary, top
+
+RNG = np.random.default_rng(0)
+
+
+def by_hand(scores, truth):
+    """Mean over positives of the precision among the clips that score at least as high."""
+    at = [scores >= s for s in scores[truth == 1]]
+    return np.mean([truth[above].mean() for above in at])
+
+
+def few(n=37, c=5):
+    scores = RNG.standard_normal((n, c)).round(1)
+    labels = (RNG.random((n, c)) < 0.3).astype(np.float32)
+    labels[:2] = [[0] * c, [1] * c]
+    return scores, labels
+
+
+def found(scores, labels, **changes):
+    names = [f"c{i}" for i in range(scores.shape[1])]
+    asked = {"groups": {"first": names[:2], "last": names[2:]}, "multi_label": True} | changes
+    return figures(scores, labels, names, **asked)
+
+
+def test_average_precision_counts_ties_together():
+    scores, truth = np.array([2.0, 1, 1, 0]), np.array([0.0, 1, 0, 1])
+    assert average_precision(scores, truth) == pytest.approx((1 / 3 + 2 / 4) / 2)
+    scores, labels = few()
+    for s, y in zip(scores.T, labels.T, strict=True):
+        assert average_precision(s, y) == pytest.approx(by_hand(s, y))
+
+
+def test_auc_is_the_chance_that_a_positive_scores_above_a_negative():
+    scores, labels = few()
+    s, y = scores[:, 0], labels[:, 0]
+    pairs = s[y == 1][:, None] - s[y == 0][None]
+    assert auc(s, y) == pytest.approx((np.sign(pairs).mean() + 1) / 2)
+
+
+def test_map_is_the_mean_over_classes_and_over_those_of_a_group():
+    scores, labels = few()
+    each = [average_precision(s, y) for s, y in zip(scores.T, labels.T, strict=True)]
+    result = found(scores, labels)
+    assert result["mAP"] == pytest.approx(np.mean(each))
+    assert result["groups"]["first"]["mAP"] == pytest.approx(np.mean(each[:2]))
+    assert result["groups"]["last"]["mAP"] == pytest.approx(np.mean(each[2:]))
+    assert result["classes"]["c3"]["AP"] == each[3]
+    assert result["clips"] == 37
+
+
+def test_a_class_without_positives_is_left_out_and_listed():
+    scores, labels = few()
+    labels[:, 1] = 0
+    kept = [average_precision(scores[:, i], labels[:, i]) for i in (0, 2, 3, 4)]
+    result = found(scores, labels)
+    assert result["left_out"] == ["c1"]
+    assert result["mAP"] == pytest.approx(np.mean(kept))
+    assert result["classes"]["c1"] == {"AP": None, "AUC": None}
+    as_official = found(scores, labels, without_positives="zero")
+    assert as_official["mAP"] == pytest.approx(np.mean([*kept, 0]))
+
+
+def test_a_class_without_negatives_has_ap_1_and_no_auc():
+    scores, labels = few()
+    labels[:, 2] = 1
+    result = found(scores, labels)
+    assert result["classes"]["c2"] == {"AP": 1.0, "AUC": None}
+    others = [auc(scores[:, i], labels[:, i]) for i in (0, 1, 3, 4)]
+    assert result["AUC"] == pytest.approx(np.mean(others))
+
+
+def test_no_class_with_positives_gives_no_mean():
+    result = found(few()[0], np.zeros((37, 5)))
+    assert result["mAP"] is result["AUC"] is result["d_prime"] is None
+
+
+def test_d_prime_is_sqrt_2_times_the_normal_quantile():
+    assert d_prime(0.5) == 0
+    assert d_prime(0.9213503964748574) == pytest.approx(2.0)  # Phi(sqrt(2)) = 0.92135
+    assert d_prime(1.0) is None
+
+
+def test_top_k_is_for_data_of_one_label():
+    scores = np.array([[3.0, 2, 1, 0, -1, -2], [0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]])
+    labels = np.eye(6)[[0, 0, 1]]
+    assert top(scores, labels, 1) == pytest.approx(1 / 3)
+    assert top(scores, labels, 5) == pytest.approx(2 / 3)
+    result = found(scores, labels, multi_label=False)
+    assert (result["top1"], result["top5"]) == pytest.approx((1 / 3, 2 / 3))
+    assert "top1" not in found(scores, labels)
+
+
+def test_top_k_of_few_classes():
+    labels = np.eye(2)[[0, 1, 1]]
+    scores = np.array([[1.0, 0], [1, 0], [0, 1]])
+    assert top(scores, labels, 1) == pytest.approx(2 / 3)
+    assert top(scores, labels, 5) == 1.0
+
+
+def test_cells_are_chosen_by_map_or_by_accuracy():
+    assert (primary(True), primary(False)) == ("mAP", "top1")

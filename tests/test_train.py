@@ -1,0 +1,232 @@
+"""One run: what it learns by, what it measures, and that it does the same thing twice."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mbt_cli import data
+from mbt_cli.errors import MbtError
+from mbt_cli.experiment import Evaluation, Training
+from mbt_cli.model.mbt import predict
+from mbt_cli.recipes import recipe
+from mbt_cli.train import batch_of, evaluate, fit, learning_rate, loss, optimizer_of
+
+BASE = recipe("synthetic")
+SMALL = replace(
+    BASE,
+    data=replace(BASE.data, train=72, validation=24, test=24),
+    training=replace(BASE.training, epochs=3, batch_size=16),
+)
+
+
+class Kept:
+    """A log in memory."""
+
+    def __init__(self):
+        self.rows, self.weights = [], []
+
+    def row(self, values):
+        self.rows.append(values)
+
+    def best(self, weights):
+        self.weights.append(weights)
+
+
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MBT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        manifest = data.open_manifest(SMALL.data, None)
+
+        def work(title, function, jobs, total):
+            return (function(job, lambda _: None) for job in jobs)
+
+        return data.make_ready(SMALL.data, manifest, work)
+
+
+@pytest.fixture(scope="module")
+def fitted(cached):
+    torch.set_num_threads(1)
+    return fit(SMALL, cached, log := Kept()), log
+
+
+def test_the_same_run_gives_the_same_weights_bit_by_bit(cached, fitted):
+    again = fit(SMALL, cached, Kept())
+    for name, tensor in again.model.state_dict().items():
+        assert torch.equal(tensor, fitted[0].model.state_dict()[name]), name
+
+
+def test_another_seed_moves_initialisation_and_order(cached, fitted):
+    other = fit(SMALL.at("training.seed", 1), cached, log := Kept())
+    assert not torch.equal(other.model.head.weight, fitted[0].model.head.weight)
+    assert log.rows[0]["loss"] != fitted[1].rows[0]["loss"]
+
+
+def test_the_model_kept_is_that_of_the_epoch_best_on_validation(cached, fitted):
+    run, log = fitted
+    found = [row["validation"]["mAP"] for row in log.rows if "validation" in row]
+    assert len(found) == 3
+    assert run.epoch == found.index(max(found)) + 1
+    assert run.validation["mAP"] == max(found)
+    scored = evaluate(run.model, SMALL, cached, Evaluation(split="validation"))[1]
+    assert scored["mAP"] == pytest.approx(max(found))
+    for name, tensor in log.weights[-1].items():
+        assert torch.equal(tensor, run.model.state_dict()[name])
+
+
+def test_the_loss_is_logged_over_every_step(fitted):
+    rows = [row for row in fitted[1].rows if "loss" in row]
+    assert [row["step"] for row in rows] == list(range(1, 13))
+    assert rows[0]["loss"] > rows[-1]["loss"]
+    assert {row["epoch"] for row in rows} == {1, 2, 3}
+    assert all(row["learning_rate"] <= SMALL.training.learning_rate for row in rows)
+
+
+def test_scores_are_the_mean_of_the_modalities_logits(cached, fitted):
+    scores, found = evaluate(fitted[0].model, SMALL, cached, Evaluation())
+    inputs = batch_of(cached, cached.places("test"), SMALL.data.views, ("audio", "video"), "cpu")
+    with torch.no_grad():
+        logits = fitted[0].model(inputs)
+    np.testing.assert_allclose(scores, sum(logits.values()).numpy() / 2, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(scores, predict(logits), rtol=1e-4, atol=1e-5)
+    assert found["clips"] == 24
+
+
+def test_scores_do_not_depend_on_what_else_is_in_the_batch(cached, fitted):
+    views, both, test = SMALL.data.views, ("audio", "video"), cached.places("test")
+    with torch.no_grad():
+        alone = fitted[0].model(batch_of(cached, test[3:4], views, both, "cpu"))
+        beside = fitted[0].model(batch_of(cached, test, views, both, "cpu"))
+    torch.testing.assert_close(predict(alone)[0], predict(beside)[3], rtol=1e-4, atol=1e-5)
+
+
+def test_views_are_normalised_by_the_settings(cached):
+    views = replace(SMALL.data.views, video_mean=3.0, video_std=7.0, audio_mean=-2.0, audio_std=5.0)
+    at = cached.places("train")[:2]
+    batch = batch_of(cached, at, views, ("audio", "video"), "cpu")
+    np.testing.assert_allclose(
+        batch["video"], (cached.arrays["video"][at].astype(np.float32) - 3) / 7, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        batch["audio"], (cached.arrays["audio"][at].astype(np.float32) + 2) / 5, rtol=1e-5
+    )
+    assert list(batch_of(cached, at, views, ("video",), "cpu")) == ["video"]
+
+
+LOGITS = {"audio": torch.tensor([[1.0, -2.0, 0.5]]), "video": torch.tensor([[0.0, 3.0, -1.0]])}
+LABELS = torch.tensor([[1.0, 0.0, 0.0]])
+
+
+def by_hand(x, y, multi_label):
+    if multi_label:
+        return sum(-t * math.log(1 / (1 + math.exp(-v))) - (1 - t) * math.log(1 / (1 + math.exp(v)))
+                   for v, t in zip(x, y, strict=True))  # fmt: skip
+    total = sum(math.exp(v) for v in x)
+    return sum(-t * math.log(math.exp(v) / total) for v, t in zip(x, y, strict=True))
+
+
+@pytest.mark.parametrize("multi_label", [True, False])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_the_loss_is_the_mean_of_the_modalities_losses_summed_over_classes(multi_label, smoothing):
+    targets = [y * (1 - smoothing) + smoothing / 3 for y in (1.0, 0.0, 0.0)]
+    each = [by_hand(x[0].tolist(), targets, multi_label) for x in LOGITS.values()]
+    found = loss(LOGITS, LABELS, multi_label, smoothing)
+    assert found.item() == pytest.approx(sum(each) / 2, rel=1e-5)
+    twice = loss({m: x.repeat(2, 1) for m, x in LOGITS.items()}, LABELS.repeat(2, 1), multi_label,
+                 smoothing)  # fmt: skip
+    assert twice.item() == pytest.approx(found.item())
+
+
+def test_the_schedule_is_linear_warm_up_times_a_cosine_that_starts_after_it():
+    how = Training(learning_rate=0.5, warmup_epochs=2.5, epochs=50)
+    rates = [learning_rate(step, how, 7) for step in range(351)]
+    assert rates[0] == 0
+    assert rates[7] == pytest.approx(0.5 * 7 / 17.5)
+    past = (100 - 17.5) / (350 - 17)
+    assert rates[100] == pytest.approx(0.25 * (1 + math.cos(math.pi * past)))
+    assert max(rates) == pytest.approx(0.5, rel=1e-3)
+    assert rates[349] == pytest.approx(0, abs=1e-4)
+    assert learning_rate(0, replace(how, warmup_epochs=0.0), 7) == 0.5
+
+
+def test_weight_decay_is_for_the_weights_of_linear_layers_alone(fitted):
+    model = fitted[0].model
+    for name in ("sgd", "adamw"):
+        optimizer = optimizer_of(model, Training(optimizer=name, weight_decay=0.1, momentum=0.7))
+        decayed, free = ({id(p) for p in group["params"]} for group in optimizer.param_groups)
+        assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]
+        assert len(decayed) + len(free) == len(list(model.parameters()))
+        assert {id(model.head.weight), id(model.embed["audio"].project.weight)} <= decayed
+        assert {id(model.fsn), id(model.norm.weight), id(model.embed["audio"].cls)} <= free
+        group = optimizer.param_groups[0]
+        assert group.get("momentum", group.get("betas", (0,))[0]) == 0.7
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_both_optimizers_learn(cached, name):
+    how = {"training.optimizer": name, "training.learning_rate": {"sgd": 0.05, "adamw": 2e-3}[name]}
+    experiment = SMALL.at("model.fusion", "late")
+    for field, value in how.items():
+        experiment = experiment.at(field, value)
+    fit(experiment, cached, log := Kept())
+    losses = [row["loss"] for row in log.rows if "loss" in row]
+    assert losses[-1] < losses[0]
+
+
+def test_bfloat16_is_in_the_products_and_scores_come_back_in_float32(cached):
+    experiment = SMALL.at("training.precision", "bfloat16").at("training.epochs", 1)
+    run = fit(experiment, cached, Kept())
+    scores, _ = evaluate(run.model, experiment, cached, Evaluation())
+    exact, _ = evaluate(run.model, SMALL, cached, Evaluation())
+    assert scores.dtype == np.float32
+    assert 0 < abs(scores - exact).max() < 0.2
+    assert run.model.head.weight.dtype == torch.float32
+
+
+def test_gradients_are_clipped_to_the_norm_asked(cached):
+    rates = {}
+    for clip in (1e-6, 1.0):
+        still = SMALL.at("training.optimizer", "sgd").at("training.clip_norm", clip)
+        still = still.at("training.momentum", 0.0).at("training.epochs", 1)
+        torch.manual_seed(still.training.seed)
+        run = fit(still.at("training.warmup_epochs", 0.0), cached, Kept())
+        rates[clip] = run.model.head.bias.abs().max().item()
+    assert rates[1e-6] < 1e-4 < rates[1.0]
+
+
+def test_an_evaluation_with_bottlenecks_off_leaves_the_model_as_it_was(cached, fitted):
+    off, as_trained = (evaluate(fitted[0].model, SMALL, cached, how)[0] for how in (
+        Evaluation(fusion="late"), Evaluation()))  # fmt: skip
+    assert abs(off - as_trained).max() > 1e-4
+    assert np.array_equal(evaluate(fitted[0].model, SMALL, cached, Evaluation())[0], as_trained)
+
+
+@pytest.mark.parametrize("fusion", ["self_attention", "bottleneck_video_first", "nothing"])
+def test_an_evaluation_needs_a_strategy_of_the_same_blocks(cached, fitted, fusion):
+    if fusion == "bottleneck_video_first":
+        evaluate(fitted[0].model, SMALL, cached, Evaluation(fusion=fusion))
+        return
+    with pytest.raises(MbtError, match=fusion):
+        evaluate(fitted[0].model, SMALL, cached, Evaluation(fusion=fusion))
+
+
+def test_bottlenecks_cannot_be_put_where_none_were_learned(cached):
+    run = fit(SMALL.at("model.fusion", "late"), cached, Kept())
+    cross = fit(SMALL.at("model.fusion", "cross_attention"), cached, Kept())
+    evaluate(run.model, SMALL, cached, Evaluation(fusion="bottleneck"))
+    with pytest.raises(MbtError, match="no bottleneck tokens"):
+        evaluate(cross.model, SMALL, cached, Evaluation(fusion="bottleneck"))
+
+
+def test_a_batch_that_cannot_be_filled_is_one_sentence(cached):
+    with pytest.raises(MbtError, match="batch_size is 73, but there are 72 training clips"):
+        fit(SMALL.at("training.batch_size", 73), cached, Kept())
+
+
+def test_a_loss_that_is_no_number_is_one_sentence_with_its_step(cached):
+    wild = SMALL.at("training.learning_rate", 1e30).at("training.optimizer", "sgd")
+    with pytest.raises(MbtError, match=r"The training loss is (nan|inf) at step \d+"):
+        fit(wild, cached, Kept())
