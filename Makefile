@@ -14,7 +14,7 @@ test: $(READY)  ## lint, types, floors, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 golden: $(READY)  ## make golden DIR=FOLDER: the model against reference numbers
 	$(BIN)/python -m tests.golden $(DIR)

@@ -86,7 +86,7 @@ def ablate(
     from mbt_cli.data import open_manifest
     from mbt_cli.environment import device_of
     from mbt_cli.executors import executor_of
-    from mbt_cli.runs import writable
+    from mbt_cli.runs import Run, run_folder, writable
     from mbt_cli.study import ask, base_of
     from mbt_cli.terminal import Screen, plan_table, price, stdout
     from mbt_cli.tracking import Tracker
@@ -96,32 +96,37 @@ def ablate(
     base = base_of(question, recipe, changed)
     manifest = open_manifest(base.data, data)
     study = ask(question, recipe, base, changed, manifest)
+    if not plan:
+        writable(results)
     planned = plan_runs(study, seeds, results, rerun_stale=rerun_stale)
     if plan:
         console.print(plan_table(planned))
         console.print(price(planned, manifest))
         return
-    writable(results)
     study.save(results)
     console.print(price(planned, manifest))
-    problems = []
-    if todo := sum(not run.done for run in planned):
-        where = device_of(device)
-        at_once = workers or (1 if where.startswith("cuda") else os.cpu_count() or 1)
-        with executor_of(min(at_once, todo), threads) as executor, Tracker(results, study) as track:
-            failed = run_all(
-                planned, manifest, results, executor=executor, device=where, threads=threads,
-                show=Screen(console), track=track,
-            )  # fmt: skip
-        if failed:
-            problems.append(
-                f"{failed} of {todo} runs failed; status.json below {results / 'runs'} has each"
-                " one's error and traceback. The same command runs them again."
-            )
-        if track.problem and not track.failed:
-            console.print(track.problem)
-        elif track.problem:
-            problems.append(track.problem)
+    todo, failed, problems = sum(not run.done for run in planned), 0, []
+    with Tracker(results, study) as track:
+        for run in planned:
+            if run.done:
+                track.follow(Run(run_folder(results, run.key)))
+        if todo:
+            where = device_of(device)
+            at_once = workers or (1 if where.startswith("cuda") else os.cpu_count() or 1)
+            with executor_of(min(at_once, todo), threads) as executor:
+                failed = run_all(
+                    planned, manifest, results, executor=executor, device=where, threads=threads,
+                    show=Screen(console), track=track,
+                )  # fmt: skip
+    if failed:
+        problems.append(
+            f"{failed} of {todo} runs failed; status.json below {results / 'runs'} has each one's"
+            " error and traceback. The same command runs them again."
+        )
+    if track.problem and not track.failed:
+        console.print(track.problem)
+    elif track.problem:
+        problems.append(track.problem)
     console.print(f"The answer: mbt-cli report {study.name}", highlight=False)
     if problems:
         raise MbtError(" ".join(problems))

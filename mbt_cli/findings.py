@@ -169,7 +169,8 @@ def answer(found: Findings) -> str:
 
 def command(study: Study, seeds: int = ENOUGH_SEEDS) -> str:
     """What runs the rest of a study."""
-    words = ["mbt-cli", "ablate", "--grid", study.grid, "--recipe", study.recipe]
+    words = ["mbt-cli", "ablate", "--grid", study.source, "--recipe", study.recipe]
+    words += ["--data", "DIR"] if study.data.dataset != "synthetic" else []
     words += [word for name, v in study.settings.items() for word in ("--set", f"{name}={v}")]
     return shlex.join([*words, "--seeds", str(seeds)])
 

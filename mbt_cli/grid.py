@@ -21,6 +21,8 @@ class Grid:
     x: str
     by: str
     name: str = ""
+    source: str = ""
+    """How it was asked for: its name, or the path of its file."""
     question: str = ""
     """The docstring of its file."""
 
@@ -58,4 +60,4 @@ def load_grid(name: str) -> Grid:
     if not isinstance(grid, Grid):
         raise MbtError(f"{path} must define GRID = Grid(cells, x=..., by=...).")
     question = (values.get("__doc__") or "").strip()
-    return Grid(grid.cells, grid.x, grid.by, path.stem, question)
+    return Grid(grid.cells, grid.x, grid.by, path.stem, name, question)

@@ -25,19 +25,10 @@ CHOSEN = "best on validation"
 IN_FULL = ("parameters", "GFLOPs per clip and view", "s per run")
 """Columns that are left out in a terminal."""
 
-
 AXES = {
     "model.fusion_layer": ("$L_f$", "the number of layers before fusion starts"),
     "model.bottlenecks": ("$B$", "the number of bottleneck tokens"),
 }
-GROUPS = {
-    "seen": "only the picture tells",
-    "heard": "only the sound tells",
-    "both": "either of them tells",
-    "together": "seen XOR heard: neither suffices",
-    "in_time": "flash and beep at the same time",
-}
-"""What the groups of the built-in world are; those of other data are known by their classes."""
 
 
 @dataclass(frozen=True)
@@ -221,8 +212,7 @@ def _pipes(rows: Rows) -> str:
 
 
 def _says(study: Study, group: str) -> str:
-    known = GROUPS if study.data.dataset == "synthetic" else {}
-    return known.get(group, ", ".join(study.data.groups[group]))
+    return study.data.says.get(group, ", ".join(study.data.groups[group]))
 
 
 def _lines(sentences: Iterable[str]) -> str:

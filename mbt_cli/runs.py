@@ -197,7 +197,7 @@ def write(path: Path, value: Any) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except json.JSONDecodeError as error:
         raise MbtError(

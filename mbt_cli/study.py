@@ -27,6 +27,8 @@ class Data:
     fingerprint: str
     classes: tuple[str, ...]
     groups: Mapping[str, Sequence[str]]
+    says: Mapping[str, str]
+    """What a group's name means, for people; may lack some."""
     multi_label: bool
     clips: Mapping[str, int]
     """In each split, as listed; what could be read stands with each run's figures."""
@@ -38,6 +40,9 @@ class Study:
 
     name: str
     grid: str
+    """Its name."""
+    source: str
+    """The same as it was asked for: a name, or the path of a file."""
     recipe: str
     settings: Mapping[str, str]
     question: str
@@ -105,6 +110,7 @@ def ask(
         fingerprint=manifest.fingerprint,
         classes=manifest.classes,
         groups=dict(manifest.groups),
+        says=dict(manifest.says),
         multi_label=manifest.multi_label,
         clips={split: manifest.count(split) for split in SPLITS},
     )
@@ -112,6 +118,7 @@ def ask(
     return Study(
         name="-".join(re.sub(r"[^\w.,=+]+", "_", word) for word in words),
         grid=grid.name,
+        source=grid.source,
         recipe=recipe,
         settings=dict(settings),
         question=grid.question,
@@ -147,8 +154,14 @@ def study(results: Path, name: str | None) -> Study:
 
 
 def _load(file: Path) -> Study:
-    values: dict[str, Any] = json.loads(file.read_text())
-    cells = tuple(Experiment.from_record(cell) for cell in values.pop("cells"))
-    data = values.pop("data")
-    data["classes"] = tuple(data["classes"])
-    return Study(**values, cells=cells, data=Data(**data))
+    try:
+        values: dict[str, Any] = json.loads(file.read_text())
+        cells = tuple(Experiment.from_record(cell) for cell in values.pop("cells"))
+        data = values.pop("data")
+        classes = tuple(data.pop("classes"))
+        return Study(**values, cells=cells, data=Data(**data, classes=classes))
+    except (TypeError, KeyError, json.JSONDecodeError) as error:
+        raise MbtError(
+            f"{file} is damaged, or of another version of mbt-cli ({error}). Remove it and run its"
+            " ablate command again: no run is repeated for that."
+        ) from error

@@ -88,13 +88,14 @@ class Screen:
             self._bars.remove_task(self._tasks.pop(run.key))
         if self._overall is not None:
             self._bars.advance(self._overall)
-        head = f"{self._ended:>{len(str(self._total))}}/{self._total}  {run.experiment.title:<40}"
+        head = f"{self._ended:>{len(str(self._total))}}/{self._total}  {run.experiment.title:<30}"
         if error is not None:
             said = error if isinstance(error, MbtError) else f"{type(error).__name__}: {error}"
             self.console.print(f"{head}  [red]failed[/red]: ", end="")
-            self.console.print(str(said), markup=False, highlight=False)
+            self.console.print(str(said), markup=False, highlight=False, soft_wrap=True)
         elif result is not None:
-            self.console.print(f"{head}  {headline(result.figures)}  {result.seconds:5.1f} s")
+            said = f"{head}  {headline(result.figures)}  {result.seconds:5.1f} s"
+            self.console.print(said, soft_wrap=True)
 
 
 def headline(figures: Mapping[str, Any]) -> str:

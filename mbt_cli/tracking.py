@@ -179,12 +179,9 @@ def _errors() -> tuple[type[Exception], ...]:
 
 
 def _tags(run: Run, study: Study) -> dict[str, str]:
-    model, seed = run.experiment.model, run.experiment.training.seed
-    layer = "" if model.fusion == "late" else f" L_f={model.fusion_layer}"
-    alone = f" ({', '.join(model.modalities)})" if len(model.modalities) == 1 else ""
     return {
         "key": run.key,
-        "mlflow.runName": f"{model.fusion}{layer}{alone} seed {seed}",
+        "mlflow.runName": run.experiment.title,
         _name(f"grid.{study.grid}"): study.name,
         "started": run.status["started"],
     } | ({"error": run.status["error"]} if run.state == FAILED else {})

@@ -273,7 +273,7 @@ def test_where_late_fusion_is_best_it_is_compared_with_nothing(tmp_path: Path) -
 
 @pytest.mark.usefixtures("quick")
 def test_what_is_missing_is_shown_counted_and_can_be_run(tmp_path: Path) -> None:
-    study = replace(study_of(few(), SMALL), settings={"model.width": "64"})
+    study = replace(study_of(few(), SMALL), source="few.py", settings={"model.width": "64"})
     for seed in range(2):
         record(study, study.cells[0], seed, tmp_path)
     record(study, study.cells[1], 0, tmp_path)
@@ -282,7 +282,7 @@ def test_what_is_missing_is_shown_counted_and_can_be_run(tmp_path: Path) -> None
     assert np.isnan(found.table["mAP"][2])
     (note,) = [note for note in found.notes if "are missing" in note]
     assert note.startswith("3 of 6 runs (3 cells, 2 seeds) are missing")
-    command = "mbt-cli ablate --grid few --recipe synthetic --set model.width=64 --seeds 2"
+    command = "mbt-cli ablate --grid few.py --recipe synthetic --set model.width=64 --seeds 2"
     assert f"`{command}`" in note
     page = page_of(study, tmp_path)
     assert "| 0 | – | – | – | missing, exchanges nothing |" in page
@@ -295,7 +295,7 @@ def test_nothing_is_missing_of_a_whole_study(whole: tuple[Study, Path, Report]) 
 
 def test_without_a_finished_run_there_is_no_report(tmp_path: Path) -> None:
     study = study_of(few(), SMALL)
-    with pytest.raises(MbtError, match=r"no finished run of few-synthetic.* ablate --grid few"):
+    with pytest.raises(MbtError, match=r"no finished run of few-synthetic.* ablate --grid"):
         report(study, tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -38,10 +38,10 @@ def experiment(seed: int = 0, fusion: str = "bottleneck") -> Experiment:
 
 
 def study(grid: str = "fusion_layer") -> Study:
-    data = Data("synthetic", "", ("dog", "cat"), {}, multi_label=True, clips={"train": 31})
+    data = Data("synthetic", "", ("dog", "cat"), {}, {}, multi_label=True, clips={"train": 31})
     return Study(
-        name=f"{grid}-synthetic", grid=grid, recipe="synthetic", settings={}, question="",
-        x="model.fusion_layer", by="model.fusion", cells=(experiment(),), data=data,
+        name=f"{grid}-synthetic", grid=grid, source=grid, recipe="synthetic", settings={},
+        question="", x="model.fusion_layer", by="model.fusion", cells=(experiment(),), data=data,
     )  # fmt: skip
 
 

@@ -33,6 +33,8 @@ class Manifest:
     fingerprint: str
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Named sets of classes that a report gives figures for; no class is in two."""
+    says: Mapping[str, str] = field(default_factory=dict)
+    """What a group's name means, for people; may lack some."""
 
     def count(self, split: str) -> int:
         """Clips in a split."""

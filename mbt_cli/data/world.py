@@ -10,8 +10,9 @@ once there is a flash, once a beep. Each label belongs to a group that says wher
     together    one seen XOR one heard        neither alone tells anything, nor does their sum
     in_time     flash and beep coincide       neither alone tells anything
 
-Facts are balanced exactly where the number of clips is a multiple of 24: the four cases of each
-pair behind `together`, the slots of the flash, the slots of the beep given the flash.
+Facts are balanced exactly where the number of clips is a multiple of 16: the four cases of each
+pair behind `together`, the slots of flash and beep. In one clip of four these coincide. Whoever
+knows only in which half each falls (`early_flash`, `early_beep`) gets an AUC of 0.83 on `in_time`.
 """
 
 from functools import cache
@@ -39,6 +40,13 @@ GROUPS = {
     "together": ("warm^high", "large^buzzy", "rising^pulsing"),
     "in_time": ("in_time",),
 }
+SAYS = {
+    "seen": "only the picture tells",
+    "heard": "only the sound tells",
+    "both": "either of them tells",
+    "together": "seen XOR heard: neither suffices",
+    "in_time": "flash and beep at the same time",
+}
 CLASSES = tuple(name for names in GROUPS.values() for name in names)
 
 Facts = dict[str, Any]
@@ -65,6 +73,7 @@ def manifest(spec: Synthetic, folder: Path) -> Manifest:
         multi_label=True,
         fingerprint=fingerprint(("synthetic", VERSION, spec.world, *sizes)),
         groups=GROUPS,
+        says=SAYS,
     )
 
 
@@ -92,10 +101,9 @@ def happenings(world: int, split: str, clips: int) -> Facts:
     for name in GROUPS["together"]:
         case, (seen, heard) = balanced(4), name.split("^")
         facts |= {seen: case % 2 == 1, heard: case // 2 == 1, name: (case == 1) | (case == 2)}
-    case = balanced(SLOTS * 2 * (SLOTS - 1))
-    facts["flash"], apart = case % SLOTS, case // SLOTS - (SLOTS - 2)
-    facts["in_time"] = apart <= 0
-    facts["beep"] = (facts["flash"] + apart.clip(0)) % SLOTS
+    case = balanced(SLOTS * SLOTS)
+    facts["flash"], facts["beep"] = case % SLOTS, case // SLOTS
+    facts["in_time"] = facts["flash"] == facts["beep"]
     for name in ("flash", "beep"):
         facts[f"early_{name}"] = facts[name] < SLOTS // 2
     return facts
@@ -120,11 +128,11 @@ def picture(fact: Facts, rng: np.random.Generator) -> UInt8[np.ndarray, "t h w 3
     colour = np.array([240, green, 130] if fact["warm"] else [130, green, 240])
     frames[(abs(x - cx) < r) & (abs(y - cy[:, None, None]) < r)] = colour * rng.uniform(0.8, 1.1)
 
-    if fact["rain"]:  # thin bright streaks, elsewhere in each picture
+    if fact["rain"]:  # bright streaks, elsewhere in each picture
         for frame in frames:
             for _ in range(10):
-                left, top = rng.integers(SIZE), rng.integers(SIZE - 12)
-                frame[top : top + 12, left] += 45
+                left, top = rng.integers(SIZE - 2), rng.integers(SIZE - 16)
+                frame[top : top + 16, left : left + 2] += 90
     each = FRAMES // SLOTS
     frames[fact["flash"] * each : (fact["flash"] + 1) * each] += 50
     frames += 10 * rng.standard_normal(frames.shape, dtype=np.float32)
