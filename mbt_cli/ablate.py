@@ -24,6 +24,7 @@ class Planned:
     """One run of a study before it is done, with its price."""
 
     experiment: Experiment
+    title: str
     key: str
     cost: Cost
     overhead: float
@@ -86,7 +87,8 @@ def plan(study: Study, seeds: int, results: Path, *, rerun_stale: bool = False) 
         run = Run(run_folder(results, key := experiment.key))
         done = run.state == FINISHED and not (rerun_stale and run.facts["code"] != code())
         price = cost(experiment, classes)
-        planned.append(Planned(experiment, key, price, overhead(experiment, classes), done))
+        extra = overhead(experiment, classes)
+        planned.append(Planned(experiment, study.title(experiment), key, price, extra, done))
     return planned
 
 

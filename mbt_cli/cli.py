@@ -100,7 +100,7 @@ def ablate(
         writable(results)
     planned = plan_runs(study, seeds, results, rerun_stale=rerun_stale)
     if plan:
-        console.print(plan_table(planned))
+        console.print(plan_table(planned, study))
         console.print(price(planned, manifest))
         return
     study.save(results)
@@ -162,7 +162,9 @@ def evaluate(
     found = evaluate_again(run, how, manifest, views, device_of(device))
     for title, figures in (("as trained", run.figures(Evaluation())), ("as asked", found)):
         if figures:
-            console.print(f"{run.experiment.title}  {title:<10}  {headline(figures)}")
+            console.print(
+                f"{run.experiment.title} seed {run.experiment.training.seed}  {title:<10}  {headline(figures)}"
+            )
 
 
 @app.command()

@@ -286,11 +286,11 @@ class Experiment:
 
     @property
     def title(self) -> str:
-        """The run in few words, for people."""
+        """The cell in few words, for people."""
         model = self.model
         layer = "" if model.fusion == "late" else f" L_f={model.fusion_layer}"
         alone = f" ({model.modalities[0]} alone)" if len(model.modalities) == 1 else ""
-        return f"{model.fusion}{alone}{layer} seed {self.training.seed}"
+        return f"{model.fusion}{alone}{layer}"
 
     def record(self) -> dict[str, Any]:
         """As nested plain values, for JSON; `from_record` reads it back."""

@@ -17,11 +17,9 @@ from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.runs import Run
 from mbt_cli.statistics import summary
-from mbt_cli.study import Study
+from mbt_cli.study import Study, plain, word
 from mbt_cli.wiring import exchanges, layers
 
-WORDS = {"model.fusion": "strategy", "model.fusion_layer": "L_f", "model.bottlenecks": "B"}
-"""Fields the house has a word for; others go by the last part of their name."""
 FOREIGN_TO_LATE = ("model.fusion_layer", "model.bottlenecks")
 """Fields that late fusion has no value of: along these it is a level, not a point."""
 ENOUGH_SEEDS = 3
@@ -180,16 +178,6 @@ def varied(study: Study) -> list[str]:
     flat = [cell.flat() for cell in study.cells]
     differ = [name for name in flat[0] if len({repr(one.get(name)) for one in flat}) > 1]
     return list(dict.fromkeys([study.by, study.x, *differ]))
-
-
-def word(field: str) -> str:
-    """A field as a column's name."""
-    return WORDS.get(field, field.split(".")[-1])
-
-
-def plain(value: Any) -> Any:
-    """A value as a table shows it."""
-    return " + ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def machine(run: Run) -> dict[str, str]:

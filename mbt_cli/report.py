@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mbt_cli import draw, findings
-from mbt_cli.findings import FOREIGN_TO_LATE, Cell, Findings, plain, word
+from mbt_cli.findings import FOREIGN_TO_LATE, Cell, Findings
 from mbt_cli.notes import GLOSSARY, notes
-from mbt_cli.study import Study
+from mbt_cli.study import Study, plain, word
 
 Rows = list[dict[str, str]]
 """A table as it is read: texts by column."""

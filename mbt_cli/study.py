@@ -18,6 +18,11 @@ from mbt_cli.metrics import primary
 from mbt_cli.recipes import recipe as recipe_of
 from mbt_cli.runs import Run, finished, write
 
+WORDS = {"model.fusion": "strategy", "model.fusion_layer": "L_f", "model.bottlenecks": "B"}
+"""Fields the house has a word for; others go by the last part of their name."""
+TOLD = ("model.fusion", "model.fusion_layer", "model.modalities")
+"""Fields that a run's own title tells."""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -55,6 +60,17 @@ class Study:
     def measure(self) -> str:
         """The figure by which cells are compared: mAP, or top1 where a clip has one label."""
         return primary(self.data.multi_label)
+
+    @property
+    def further(self) -> list[str]:
+        """The fields that vary and that a run's own title does not tell."""
+        return [name for name in dict.fromkeys((self.by, self.x)) if name not in TOLD]
+
+    def title(self, one: Experiment) -> str:
+        """A run of this study in few words."""
+        values = one.flat()
+        said = [f" {word(name)}={plain(values[name])}" for name in self.further]
+        return f"{one.title}{''.join(said)} seed {one.training.seed}"
 
     def experiments(self, seeds: int) -> list[Experiment]:
         """Every cell at every seed, seed by seed, so that an early stop leaves whole rows."""
@@ -127,6 +143,16 @@ def ask(
         cells=tuple(grid.ask(base)),
         data=data,
     )
+
+
+def word(field: str) -> str:
+    """A field as a column's name."""
+    return WORDS.get(field, field.split(".")[-1])
+
+
+def plain(value: Any) -> Any:
+    """A value as a table shows it."""
+    return " + ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def studies(results: Path) -> dict[str, Study]:

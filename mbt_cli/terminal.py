@@ -21,6 +21,7 @@ from rich.table import Table
 from mbt_cli.ablate import Planned, Result
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.errors import MbtError
+from mbt_cli.study import Study, plain, word
 
 WIDTH = 120
 """Of lines that go to a file or a pipe."""
@@ -77,7 +78,7 @@ class Screen:
         """Moves a run's own bar."""
         if run.key not in self._tasks:
             epochs = run.experiment.training.epochs
-            self._tasks[run.key] = self._bars.add_task(run.experiment.title, total=epochs)
+            self._tasks[run.key] = self._bars.add_task(run.title, total=epochs)
         if "validation" in row:
             self._bars.update(self._tasks[run.key], completed=row["epoch"])
 
@@ -88,7 +89,7 @@ class Screen:
             self._bars.remove_task(self._tasks.pop(run.key))
         if self._overall is not None:
             self._bars.advance(self._overall)
-        head = f"{self._ended:>{len(str(self._total))}}/{self._total}  {run.experiment.title:<30}"
+        head = f"{self._ended:>{len(str(self._total))}}/{self._total}  {run.title:<30}"
         if error is not None:
             said = error if isinstance(error, MbtError) else f"{type(error).__name__}: {error}"
             self.console.print(f"{head}  [red]failed[/red]: ", end="")
@@ -108,19 +109,21 @@ def headline(figures: Mapping[str, Any]) -> str:
     )
 
 
-def plan_table(planned: Sequence[Planned]) -> Table:
+def plan_table(planned: Sequence[Planned], study: Study) -> Table:
     """Every run of a plan with its price."""
-    table = Table(title=None, header_style="bold")
-    for name in ("key", "strategy", "L_f", "seed"):
-        table.add_column(name, justify="right" if name in ("L_f", "seed") else "left")
+    table = Table(header_style="bold")
+    further = [word(name) for name in study.further]
+    for name in ("key", "strategy", "L_f", *further, "seed"):
+        table.add_column(name, justify="left" if name in ("key", "strategy") else "right")
     for name in ("parameters", "GMACs", "GFLOPs", "over late"):
         table.add_column(name, justify="right")
     table.add_column("state")
     for run in planned:
-        model = run.experiment.model
-        alone = f" ({', '.join(model.modalities)})" if len(model.modalities) == 1 else ""
+        model, values = run.experiment.model, run.experiment.flat()
+        alone = f" ({model.modalities[0]} alone)" if len(model.modalities) == 1 else ""
         table.add_row(
             run.key, model.fusion + alone, str(model.fusion_layer),
+            *(str(plain(values[name])) for name in study.further),
             str(run.experiment.training.seed), f"{run.cost.parameters:,}",
             f"{run.cost.gmacs:.4g}", f"{run.cost.gflops:.4g}", f"{run.overhead:+.1%}",
             "finished" if run.done else "[bold]new[/bold]",

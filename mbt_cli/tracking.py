@@ -181,7 +181,7 @@ def _errors() -> tuple[type[Exception], ...]:
 def _tags(run: Run, study: Study) -> dict[str, str]:
     return {
         "key": run.key,
-        "mlflow.runName": run.experiment.title,
+        "mlflow.runName": study.title(run.experiment),
         _name(f"grid.{study.grid}"): study.name,
         "started": run.status["started"],
     } | ({"error": run.status["error"]} if run.state == FAILED else {})
