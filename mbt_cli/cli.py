@@ -162,9 +162,7 @@ def evaluate(
     found = evaluate_again(run, how, manifest, views, device_of(device))
     for title, figures in (("as trained", run.figures(Evaluation())), ("as asked", found)):
         if figures:
-            console.print(
-                f"{run.experiment.title} seed {run.experiment.training.seed}  {title:<10}  {headline(figures)}"
-            )
+            console.print(f"{run.experiment.title}, {title:<10}  {headline(figures)}")
 
 
 @app.command()
