@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from math import floor
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -39,6 +40,9 @@ class Show(Protocol):
 
     def bar(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
         """A bar for so many things; call what it gives with how many more are done."""
+
+    def say(self, sentence: str) -> None:
+        """What the user should know, and need do nothing about."""
 
     def running(self, total: int) -> AbstractContextManager[None]:
         """While runs go on."""
@@ -94,14 +98,15 @@ def plan(study: Study, seeds: int, results: Path, *, rerun_stale: bool = False) 
 
 def ablate(
     planned: Sequence[Planned], manifest: Manifest, results: Path, *, executor: Executor,
-    device: str, threads: int, show: Show, track: Track,
+    min_coverage: float, device: str, threads: int, show: Show, track: Track,
 ) -> int:  # fmt: skip
     """Does every planned run that is not done; how many failed.
 
-    Raises MbtError where the data cannot be made ready.
+    Raises MbtError where less than `min_coverage` of the clips (a fraction), or none of a split,
+    can be read.
     """
     todo = [run for run in planned if not run.done]
-    views = ready(todo[0].experiment, manifest, executor, show)
+    views = ready(todo[0].experiment, manifest, min_coverage, executor, show)
     jobs = [
         Job(
             one.experiment, one.cost, manifest, views, run_folder(results, one.key), device, threads
@@ -122,10 +127,13 @@ def ablate(
     return failed
 
 
-def ready(experiment: Experiment, manifest: Manifest, executor: Executor, show: Show) -> Path:
+def ready(
+    experiment: Experiment, manifest: Manifest, min_coverage: float, executor: Executor, show: Show
+) -> Path:
     """The folder with the views of all clips, rendered and decoded as far as they were not yet.
 
-    Raises MbtError where a split has no clip that can be read.
+    Raises MbtError where less than `min_coverage` of them (a fraction), or none of a split, can
+    be read.
     """
 
     def work(
@@ -137,7 +145,18 @@ def ready(experiment: Experiment, manifest: Manifest, executor: Executor, show: 
                     raise outcome.error
                 yield outcome.value
 
-    return make_ready(experiment.data, manifest, work).folder
+    data = make_ready(experiment.data, manifest, work)
+    if lost := data.left_out:
+        listed, name = len(manifest.entries), next(iter(lost))
+        found = f"{len(lost)} of {listed} clips cannot be read; the first, {name}: {lost[name]}"
+        share = (listed - len(lost)) / listed
+        if share < min_coverage:
+            raise MbtError(
+                f"{found} Mend or remove them, or leave them out with --min-coverage"
+                f" {floor(100 * share) / 100}."
+            )
+        show.say(f"{found} They are left out.")
+    return data.folder
 
 
 def execute(job: Job, emit: Callable[[Any], None]) -> Result:

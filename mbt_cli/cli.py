@@ -62,6 +62,9 @@ def ablate(
     data: DataFolder = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each cell: seeds 0, 1, ...")] = 3,
     settings: Settings = None,
+    min_coverage: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the clips that must be readable.")
+    ] = 1.0,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Runs at a time; by default one a core, or one on a GPU."),
@@ -92,7 +95,7 @@ def ablate(
     from mbt_cli.tracking import Tracker
 
     console = stdout()
-    question, changed = load_grid(grid), dict(map(_setting, settings or []))
+    question, changed = load_grid(grid), dict(sorted(map(_setting, settings or [])))
     base = base_of(question, recipe, changed)
     manifest = open_manifest(base.data, data)
     study = ask(question, recipe, base, changed, manifest)
@@ -115,8 +118,8 @@ def ablate(
             at_once = workers or (1 if where.startswith("cuda") else os.cpu_count() or 1)
             with executor_of(min(at_once, todo), threads) as executor:
                 failed = run_all(
-                    planned, manifest, results, executor=executor, device=where, threads=threads,
-                    show=Screen(console), track=track,
+                    planned, manifest, results, executor=executor, min_coverage=min_coverage,
+                    device=where, threads=threads, show=Screen(console), track=track,
                 )  # fmt: skip
     if failed:
         problems.append(
@@ -158,7 +161,7 @@ def evaluate(
         how = how.at(name, value)
     manifest = open_manifest(run.experiment.data, data)
     with executor_of(os.cpu_count() or 1, 1) as executor:
-        views = ready(run.experiment, manifest, executor, Screen(console))
+        views = ready(run.experiment, manifest, 0.0, executor, Screen(console))
     found = evaluate_again(run, how, manifest, views, device_of(device))
     for title, figures in (("as trained", run.figures(Evaluation())), ("as asked", found)):
         if figures:

@@ -16,3 +16,7 @@ class UnknownName(MbtError):
         close = get_close_matches(name, known, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
         super().__init__(f"No {kind} is called '{name}'.{hint} There are: {', '.join(known)}.")
+
+    def __reduce__(self) -> tuple[type[MbtError], tuple[str]]:
+        """Comes out of another process as the sentence it says."""
+        return MbtError, (str(self),)

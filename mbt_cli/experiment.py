@@ -160,8 +160,8 @@ class MBT:
         below("model", self, stochastic_depth=1)
         if not self.modalities or len(set(self.modalities)) < len(self.modalities):
             raise MbtError(f"model.modalities must name each modality once: {self.modalities}.")
-        parse(self.fusion, self.modalities)
-        if self.fusion_layer > self.depth:
+        late = parse(self.fusion, self.modalities) == parse("late", self.modalities)
+        if self.fusion_layer > self.depth and not late:
             raise MbtError(
                 f"model.fusion_layer is {self.fusion_layer}, but the model has {self.depth} layers:"
                 f" choose 0 to {self.depth}."

@@ -151,8 +151,8 @@ def answer(found: Findings) -> str:
     """The one sentence that validation chose and test says."""
     best, cells, measure = found.best, found.cells, found.measure
     said = (
-        f"Of {len(cells)} cells, {best.name} is best on the validation clips; on the test clips it"
-        f" reaches {measure} {summary(best.test(measure))}"
+        f"Of {count(len(cells), 'cell')}, {best.name} is best on the validation clips; on the test"
+        f" clips it reaches {measure} {summary(best.test(measure))}"
     )
     twin = best.experiment.at("model.fusion", "late").cell
     late = [cell for cell in cells if cell.experiment.cell == twin and cell.runs]
@@ -163,6 +163,11 @@ def answer(found: Findings) -> str:
         f"{said}, against {level} for late fusion, with {abs(extra):.1%}"
         f" {'more' if extra >= 0 else 'fewer'} multiply-accumulates."
     )
+
+
+def count(n: int, noun: str) -> str:
+    """One cell, two cells."""
+    return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
 def command(study: Study, seeds: int = ENOUGH_SEEDS) -> str:

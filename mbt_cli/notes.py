@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from math import sqrt
 
 from mbt_cli.experiment import Evaluation
-from mbt_cli.findings import ENOUGH_SEEDS, Cell, Findings, command, machine
+from mbt_cli.findings import ENOUGH_SEEDS, Cell, Findings, command, count, machine
 from mbt_cli.statistics import summary
 from mbt_cli.wiring import FSN, layers, streams
 
@@ -49,7 +49,7 @@ def _choice(found: Findings) -> Iterable[str]:
     means = [summary(cell.validation(found.measure)).mean for cell in others]
     if near := sum(mean >= top.mean - top.spread for mean in means):
         yield (
-            f"On validation {_count(near, 'other cell')} came within one spread of it: which of"
+            f"On validation {count(near, 'other cell')} came within one spread of it: which of"
             " them is best, these seeds do not show."
         )
 
@@ -70,7 +70,7 @@ def _missing(found: Findings) -> Iterable[str]:
     planned = len(found.cells) * seeds
     if missing := planned - len(found.runs):
         yield (
-            f"{missing} of {planned} runs ({len(found.cells)} cells, {_count(seeds, 'seed')}) are"
+            f"{missing} of {planned} runs ({len(found.cells)} cells, {count(seeds, 'seed')}) are"
             f" missing, and the choice may change with them. Go on with:"
             f" `{command(found.study, seeds)}`"
         )
@@ -114,7 +114,7 @@ def _clips(found: Findings) -> Iterable[str]:
     if lost := found.left_out:
         first = "; ".join(f"{name} ({why})" for name, why in list(lost.items())[:NAMED])
         more = f"; and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
-        yield f"{_count(len(lost), 'clip')} could not be read, and are left out: {first}{more}."
+        yield f"{count(len(lost), 'clip')} could not be read, and are left out: {first}{more}."
 
 
 def _classes(found: Findings) -> Iterable[str]:
@@ -134,10 +134,6 @@ def _mixed(found: Findings) -> Iterable[str]:
     for name in machines[0]:
         if len(values := sorted({one.get(name, "none") for one in machines})) > 1:
             yield f"Runs on different versions of {name} are mixed: {', '.join(values)}."
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
 def _list(cells: Iterable[Cell]) -> str:

@@ -71,7 +71,7 @@ def report(study: Study, results: Path) -> Report:
 def figures(found: Findings, folder: Path) -> list[Path]:
     """Draws the measure along x, against cost, and each group's AUC along x."""
     study, measure = found.study, f"{found.measure} on test"
-    values = [cell.experiment.flat()[study.x] for cell in found.cells if not _level(study, cell)]
+    values = [cell.experiment.flat()[study.x] for cell in found.cells if not _level(found, cell)]
     known = dict.fromkeys(values)
     ordered = all(isinstance(value, int | float) for value in known)
     places = tuple(str(plain(v)) for v in (sorted(known) if ordered else known))
@@ -153,14 +153,16 @@ def _marks(found: Findings, *path: str) -> list[draw.Mark]:
     study, marks = found.study, []
     for cell in found.cells:
         values = cell.experiment.flat()
-        place = None if _level(study, cell) else str(plain(values[study.x]))
+        place = None if _level(found, cell) else str(plain(values[study.x]))
         line, seeds = str(plain(values[study.by])), tuple(cell.test(*path))
         marks.append(draw.Mark(line, place, seeds, cell.cost.gmacs, cell.silent))
     return marks
 
 
-def _level(study: Study, cell: Cell) -> bool:
-    return cell.late and study.x in FOREIGN_TO_LATE
+def _level(found: Findings, cell: Cell) -> bool:
+    """Whether a cell is drawn as a level, for want of a place on x beside the others."""
+    alone = all(one.late for one in found.cells)
+    return cell.late and found.study.x in FOREIGN_TO_LATE and not alone
 
 
 def _title(study: Study) -> str:

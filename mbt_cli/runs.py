@@ -12,6 +12,7 @@ Every file is there whole or not at all, but for the last line of `metrics.jsonl
 
 import json
 import os
+import shutil
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,9 +96,10 @@ class Record(Run):
     """A run's folder, being written."""
 
     def begin(self, experiment: Experiment, facts: Mapping[str, Any]) -> None:
-        """A fresh record, in place of one that was not finished."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "metrics.jsonl").unlink(missing_ok=True)
+        """A fresh record, in place of whatever was there."""
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True)
         self._status(RUNNING)
         write(self.folder / "run.json", {"experiment": experiment.record(), **facts})
 

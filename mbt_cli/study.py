@@ -104,15 +104,15 @@ def base_of(grid: Grid, recipe: str, settings: Mapping[str, str]) -> Experiment:
         if name == "training.seed":
             raise MbtError("training.seed is crossed with every grid: use --seeds in its place.")
         base = base.at(name, value)
-    base.check()
-    values = base.flat()
-    cells = [cell.flat() for cell in grid.cells(base)]
+    values, cells = base.flat(), list(grid.cells(base))
     for name in settings:
-        if name in (grid.x, grid.by) or any(cell[name] != values[name] for cell in cells):
+        if name in (grid.x, grid.by) or any(cell.flat()[name] != values[name] for cell in cells):
             raise MbtError(
                 f"{name} is what the grid {grid.name} varies: leave out --set"
                 f" {name}={settings[name]}, or ask another grid."
             )
+    for cell in cells:
+        cell.check()
     return base
 
 
@@ -184,8 +184,9 @@ def _load(file: Path) -> Study:
         values: dict[str, Any] = json.loads(file.read_text())
         cells = tuple(Experiment.from_record(cell) for cell in values.pop("cells"))
         data = values.pop("data")
-        classes = tuple(data.pop("classes"))
-        return Study(**values, cells=cells, data=Data(**data, classes=classes))
+        data["classes"] = tuple(data["classes"])
+        data["groups"] = {name: tuple(of) for name, of in data["groups"].items()}
+        return Study(**values, cells=cells, data=Data(**data))
     except (TypeError, KeyError, json.JSONDecodeError) as error:
         raise MbtError(
             f"{file} is damaged, or of another version of mbt-cli ({error}). Remove it and run its"

@@ -63,8 +63,13 @@ class Screen:
 
             yield advance
             progress.remove_task(task)
-        seconds = time.monotonic() - began
-        self.console.print(f"{title}: {done:,} clips in {seconds:.0f} s")
+        if total:
+            seconds = time.monotonic() - began
+            self.console.print(f"{title}: {done:,} clips in {seconds:.0f} s")
+
+    def say(self, sentence: str) -> None:
+        """A line of its own."""
+        self.console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def running(self, total: int) -> Iterator[None]:

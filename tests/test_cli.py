@@ -1,6 +1,7 @@
 """The command line end to end, as a user has it: real processes, files, MLflow."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -297,6 +298,31 @@ def test_training_runs_where_mlflow_is_not_installed(mbt, pair, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "pip install mlflow" in done.stdout
     assert len(finished(tmp_path / "results")) == 2
+
+
+def test_a_clip_that_cannot_be_read_is_named_and_needs_leave_to_be_left_out(
+    mbt, grid_clips, tmp_path, logged
+):
+    root = tmp_path / "s1"
+    shutil.copytree(grid_clips / "s1", root)
+    first, second, *_ = sorted(root.glob("b*.mpg"))
+    first.chmod(0o644)
+    first.write_bytes(first.read_bytes()[:50_000])
+    second.chmod(0o644)
+    second.write_bytes(b"")
+    sizes = ("training.epochs=1", "data.views.size=32", "model.depth=1", "model.fusion_layer=1")
+    (tmp_path / "one.py").write_text(PAIR.replace('("late", "bottleneck")', '("late",)'))
+    words = [word for size in sizes[:3] for word in ("--set", size)]
+    words += ["--recipe", "grid_corpus", "--data", root, "--seeds", 1]
+    words += ["--grid", tmp_path / "one.py", "--results", tmp_path / "results"]
+    said = refused(mbt("ablate", *words, MLFLOW_TRACKING_URI=logged))
+    assert "2 of 32 clips cannot be read" in said and "--min-coverage 0.93" in said
+    done = mbt("ablate", *words, "--min-coverage", "0.93", MLFLOW_TRACKING_URI=logged)
+    assert done.returncode == 0, done.stderr
+    assert "They are left out." in done.stdout
+    (run,) = finished(tmp_path / "results").values()
+    assert set(run.facts["left_out"]) == {first.name, second.name}
+    assert "2 clips could not be read" in mbt("report", "--results", tmp_path / "results").stdout
 
 
 def test_real_clips_run_end_to_end(mbt, grid_clips, tmp_path, logged):

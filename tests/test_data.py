@@ -96,6 +96,10 @@ def test_a_clip_that_cannot_be_decoded_is_named_and_left_out(root):
     assert broken.name not in cached.names("train")
     assert len(cached.labels("train")) == 4
     assert len(cached.labels("test")) == 1
+    empty.path.unlink()
+    mended = data.make_ready(SPEC, manifest, work)
+    assert set(mended.left_out) == {broken.name}
+    assert len(mended.labels("test")) == 2
 
 
 def test_a_split_without_a_clip_that_decodes_is_one_sentence(root):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mbt_cli.errors import MbtError
+from mbt_cli.errors import MbtError, UnknownName
 from mbt_cli.executors import Here, Local, executor_of
 
 
@@ -15,6 +15,8 @@ def square(job, emit):
     emit(("half", job))
     if job == 3:
         raise MbtError("three")
+    if job == 11:
+        raise UnknownName("number", "eleven", ["seven"])
     if job == 5:
         raise ValueError("five")
     return job * job
@@ -48,12 +50,13 @@ def outcomes(executor, function, jobs):
 @pytest.mark.parametrize("kind", ["here", "local"])
 def test_every_job_ends_once_and_an_error_costs_only_its_own(kind, request):
     executor = Here() if kind == "here" else request.getfixturevalue("local")
-    found, events = outcomes(executor, square, [1, 3, 5, 7])
+    found, events = outcomes(executor, square, jobs := [1, 3, 5, 7, 11])
     assert {o.place: o.value for o in found if o.error is None} == {0: 1, 3: 49}
     errors = {o.place: o.error for o in found if o.error is not None}
     assert type(errors[1]) is MbtError and str(errors[1]) == "three"
     assert type(errors[2]) is ValueError
-    assert sorted(events) == [(p, ("half", j)) for p, j in enumerate([1, 3, 5, 7])]
+    assert isinstance(errors[4], MbtError) and "Did you mean 'seven'?" in str(errors[4])
+    assert sorted(events) == [(p, ("half", j)) for p, j in enumerate(jobs)]
 
 
 def test_workers_live_from_list_to_list_and_keep_to_their_threads(local):

@@ -182,6 +182,10 @@ def test_a_value_that_cannot_be_is_refused(name, value, sentence):
         recipe("synthetic").at(name, value).check()
 
 
+def test_late_fusion_asks_nothing_of_the_fusion_layer():
+    recipe("synthetic").at("model.fusion", "late").at("model.depth", 1).check()
+
+
 def test_a_patch_larger_than_the_view_is_refused():
     with pytest.raises(MbtError, match="model.tubelet"):
         recipe("synthetic").at("model.tubelet", "9,8,8").check()

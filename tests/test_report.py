@@ -443,3 +443,9 @@ def test_the_terminal_shows_every_cell_whole_on_ninety_columns(
 def test_a_report_needs_no_torch() -> None:
     code = "import sys, mbt_cli.report; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_study_of_late_fusion_alone_is_drawn_at_its_depth(tmp_path: Path) -> None:
+    alone = replace(LAYERS, cells=lambda base: [base.at("model.fusion", "late")])
+    fill(study := study_of(alone, SMALL), tmp_path, seeds=1)
+    assert report(study, tmp_path).answer.startswith("Of 1 cell, late fusion is best")

@@ -43,7 +43,7 @@ def make_ready(data: Data, manifest: Manifest, work: Work) -> Cached:
     Raises MbtError where a split has no clip that can be read.
     """
     folder = cache.folder_of(manifest, data.views)
-    if not (folder / "ready.json").exists():
+    if not cache.complete(folder):
         if isinstance(data, Synthetic):
             missing = [entry for entry in manifest.entries if not entry.path.exists()]
             for parent in {entry.path.parent for entry in missing}:

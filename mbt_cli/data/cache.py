@@ -55,8 +55,9 @@ def folder_of(manifest: Manifest, views: Views) -> Path:
 
 
 def fill(manifest: Manifest, views: Views, folder: Path, do: Fill) -> None:
-    """Reads every clip that was not read before; a fill that was cut short is taken up again."""
-    if (folder / "ready.json").exists():
+    """Reads every clip that was not read before: after a fill that was cut short the rest, after a
+    whole one those that could not be read."""
+    if complete(folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
     n = len(manifest.entries)
@@ -72,6 +73,12 @@ def fill(manifest: Manifest, views: Views, folder: Path, do: Fill) -> None:
     part = folder / "ready.part"
     part.write_text(json.dumps({"left_out": left_out}, indent=1))
     part.replace(folder / "ready.json")
+
+
+def complete(folder: Path) -> bool:
+    """Whether every clip was read."""
+    ready = folder / "ready.json"
+    return ready.exists() and not json.loads(ready.read_text())["left_out"]
 
 
 def read_chunk(chunk: Chunk, emit: Callable[[Any], None]) -> dict[str, str]:

@@ -1,0 +1,124 @@
+"""The record of a run: whole or not at all, and read back as it was written."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mbt_cli.errors import MbtError
+from mbt_cli.experiment import Evaluation
+from mbt_cli.recipes import recipe
+from mbt_cli.runs import (
+    FAILED,
+    FINISHED,
+    RUNNING,
+    Record,
+    Run,
+    finished,
+    recorded,
+    run_folder,
+    run_of,
+    writable,
+)
+
+BASE = recipe("synthetic")
+FACTS = {"cost": {"parameters": 7, "macs": 11}, "code": "c0de"}
+
+
+def record(results, seed=0, done=True):
+    experiment = BASE.at("training.seed", seed)
+    run = Record(run_folder(results, experiment.key))
+    run.begin(experiment, FACTS)
+    run.row({"step": 1, "epoch": 1, "loss": 0.5})
+    run.best({"head.weight": torch.ones(2, 3)})
+    scores, labels = np.float32([[0.1, -2], [3, 4]]), np.float32([[1, 0], [0, 1]])
+    run.evaluated(Evaluation(), {"mAP": 0.25}, scores, labels, ["a", "b"])
+    if done:
+        run.finish(seconds=1.5, epoch=1, validation={"mAP": 0.5})
+    return Run(run.folder)
+
+
+def test_a_record_is_read_back_as_it_was_written(tmp_path):
+    run = record(tmp_path)
+    assert run.experiment == BASE
+    assert run.key == BASE.key == run.folder.name
+    assert (run.cost.parameters, run.cost.macs) == (7, 11)
+    assert run.state == FINISHED
+    assert run.status["seconds"] == 1.5 and run.status["validation"] == {"mAP": 0.5}
+    assert [row["loss"] for row in run.curve()] == [0.5]
+    assert run.figures(Evaluation()) == {"mAP": 0.25}
+    assert run.figures(Evaluation(split="validation")) is None
+    arrays = run.scores(Evaluation())
+    assert arrays["scores"].tolist() == np.float32([[0.1, -2], [3, 4]]).tolist()
+    assert arrays["labels"].tolist() == [[1, 0], [0, 1]]
+    assert arrays["names"].tolist() == ["a", "b"]
+    assert torch.equal(run.weights()["head.weight"], torch.ones(2, 3))
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_run_is_finished_only_when_it_says_so(tmp_path):
+    done, begun = record(tmp_path), record(tmp_path, seed=1, done=False)
+    assert begun.state == RUNNING
+    assert list(finished(tmp_path)) == [done.key]
+    assert {run.key for run in recorded(tmp_path)} == {done.key, begun.key}
+
+
+def test_a_record_begun_anew_has_nothing_of_the_one_before(tmp_path):
+    run = record(tmp_path)
+    Record(run.folder).begin(BASE, FACTS)
+    again = Run(run.folder)
+    assert again.state == RUNNING
+    assert again.curve() == []
+    assert again.figures(Evaluation()) is None
+    assert not (run.folder / "weights.safetensors").exists()
+
+
+def test_a_line_cut_short_by_a_kill_is_left_out(tmp_path):
+    run = record(tmp_path)
+    with (run.folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 2, "lo')
+    assert [row["step"] for row in run.curve()] == [1]
+
+
+def test_an_error_of_the_users_is_kept_as_a_sentence_and_a_bug_with_its_traceback(tmp_path):
+    for error, traced in ((MbtError("Too fast."), False), (ZeroDivisionError("by 0"), True)):
+        run = record(tmp_path, done=False)
+        Record(run.folder).fail(error)
+        status = Run(run.folder).status
+        assert status["state"] == FAILED
+        assert status["error"] == str(error)
+        assert ("ZeroDivisionError" in status["traceback"]) == traced
+
+
+def test_a_status_keeps_when_the_run_started(tmp_path):
+    run = record(tmp_path, done=False)
+    started = json.loads((run.folder / "status.json").read_text())["started"]
+    Record(run.folder).finish(seconds=1.0, epoch=1, validation={})
+    assert Run(run.folder).status["started"] == started
+
+
+def test_a_run_is_found_by_the_beginning_of_its_key(tmp_path):
+    runs = [record(tmp_path, seed) for seed in range(3)]
+    assert run_of(tmp_path, runs[1].key[:7]).key == runs[1].key
+    with pytest.raises(MbtError, match="3 runs have keys that begin with ''"):
+        run_of(tmp_path, "")
+    with pytest.raises(MbtError, match="No finished run"):
+        run_of(tmp_path, "xyz")
+    with pytest.raises(MbtError, match="holds no finished run yet"):
+        run_of(tmp_path / "empty", "")
+
+
+def test_a_damaged_record_is_one_sentence(tmp_path):
+    run = record(tmp_path)
+    (run.folder / "status.json").write_text("{")
+    with pytest.raises(MbtError, match=r"status.json is damaged .* Remove"):
+        _ = Run(run.folder).state
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    writable(tmp_path / "new")
+    assert not list((tmp_path / "new" / "runs").iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(MbtError, match="--results or MBT_RESULTS"):
+        writable(tmp_path / "file")
