@@ -216,6 +216,7 @@ def test_workers_do_not_change_a_result(mbt, ran, tmp_path, logged):
     for key, run in alone.items():
         mine, theirs = run.scores(Evaluation()), together[key].scores(Evaluation())
         assert (mine["scores"] == theirs["scores"]).all()
+        assert run.facts["environment"]["threads"] == 1
 
 
 def test_mlflow_holds_every_run(ran):

@@ -68,6 +68,16 @@ def test_workers_live_from_list_to_list_and_keep_to_their_threads(local):
     assert {o.value[1:] for o in first} == {(1, "1")}
 
 
+def test_a_list_left_unfinished_tells_the_next_one_nothing(local):
+    events = []
+    left = local.run(square, [7] * 9, lambda *event: events.append(event))
+    next(left)
+    left.close()
+    found, events = outcomes(local, square, [2])
+    assert [o.value for o in found] == [4]
+    assert events == [(0, ("half", 2))]
+
+
 def test_no_jobs_are_no_outcomes(local):
     assert outcomes(local, square, []) == ([], [])
 

@@ -125,6 +125,17 @@ def test_what_is_decoded_is_what_was_rendered(clips):
     assert np.mean(loud) > 0.9
 
 
+def test_what_no_label_tells_is_drawn_for_every_clip(clips):
+    spec, entries = clips
+    facts = world.happenings(spec.world, "train", spec.train)
+    plain = ~facts["rain"] & ~facts["night"] & (facts["flash"] != 0)
+    greys = {
+        round(float(np.median(read_clip(e.path, start_s=0.0, span_s=1.0, frames=8).frames[0])))
+        for e, is_plain in zip(entries, plain, strict=True) if is_plain
+    }  # fmt: skip
+    assert max(greys) - min(greys) > 10
+
+
 def test_labels_of_the_manifest_are_the_facts(clips):
     spec, entries = clips
     facts = world.happenings(spec.world, "train", spec.train)
