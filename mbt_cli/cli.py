@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mbt_cli import __version__
-from mbt_cli.errors import MbtError
+from mbt_cli.errors import MbtError, Stopped
 from mbt_cli.grid import grids, load_grid
 from mbt_cli.recipes import RECIPES
 from mbt_cli.wiring import FUSIONS
@@ -116,11 +116,16 @@ def ablate(
         if todo:
             where = device_of(device)
             at_once = workers or (1 if where.startswith("cuda") else os.cpu_count() or 1)
-            with executor_of(min(at_once, todo), threads) as executor:
-                failed = run_all(
-                    planned, manifest, results, executor=executor, min_coverage=min_coverage,
-                    device=where, threads=threads, show=Screen(console), track=track,
-                )  # fmt: skip
+            try:
+                with executor_of(min(at_once, todo), threads) as executor:
+                    failed = run_all(
+                        planned, manifest, results, executor=executor, min_coverage=min_coverage,
+                        device=where, threads=threads, show=Screen(console), track=track,
+                    )  # fmt: skip
+            except KeyboardInterrupt:
+                raise Stopped(
+                    "Stopped. What is finished is kept: run the same command again to go on."
+                ) from None
     if failed:
         problems.append(
             f"{failed} of {todo} runs failed; status.json below {results / 'runs'} has each one's"
@@ -197,7 +202,6 @@ def main() -> None:
         app()
     except MbtError as error:
         typer.secho(f"mbt-cli: {error}", fg="red", err=True)
+        if isinstance(error, Stopped):
+            os._exit(130)  # at once: MLflow's thread may have much to do yet
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.secho("mbt-cli: stopped. Run the same command again to go on.", fg="red", err=True)
-        os._exit(130)

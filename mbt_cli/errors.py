@@ -8,6 +8,10 @@ class MbtError(Exception):
     """A sentence for the user: what is wrong, what was found, what to do."""
 
 
+class Stopped(MbtError):
+    """The user pressed Ctrl-C."""
+
+
 class UnknownName(MbtError):
     """A name that is not in a registry, with the nearest one that is."""
 

@@ -1,9 +1,12 @@
 """The command line end to end, as a user has it: real processes, files, MLflow."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -279,6 +282,31 @@ def test_a_run_that_fails_costs_itself_and_the_others_go_on(mbt, tmp_path, logge
     failed = next(state for state in states if state["state"] == "failed")
     assert "try a lower training.learning_rate" in failed["error"]
     assert "1 finished, 1 to do" in mbt(*words, "--plan").stdout
+
+
+def test_ctrl_c_is_one_sentence_and_leaves_no_process(mbt, tmp_path, logged):
+    words = ["ablate", "--grid", "fusion_layer", *TINY, "--seeds", "2", "--results", tmp_path]
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "mbt_cli", *map(str, words)], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env=os.environ | {"MBT_CACHE": str(mbt.cache), "MLFLOW_TRACKING_URI": logged},
+    )  # fmt: skip
+    with parent:
+        while "1/26" not in parent.stdout.readline():
+            pass
+        os.killpg(parent.pid, signal.SIGINT)
+        _, said = parent.communicate(timeout=60)
+    assert parent.returncode == 130
+    assert "Stopped. What is finished is kept" in said and "Traceback" not in said
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            os.killpg(parent.pid, 0)
+        except ProcessLookupError:
+            break
+        assert time.monotonic() < deadline, "a process is left"
+        time.sleep(0.05)
+    assert len(finished(tmp_path)) >= 1
 
 
 def test_an_mlflow_server_out_of_reach_stops_no_run(mbt, pair, tmp_path):
