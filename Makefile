@@ -1,5 +1,6 @@
 # The one door. `make demo` shows the answer, `make test` is what CI runs; both set up .venv first.
 PYTHON ?= python3
+DIR ?= tests/golden
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -16,8 +17,8 @@ test: $(READY)  ## lint, types, floors, tests
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
-golden: $(READY)  ## make golden DIR=FOLDER: the model against reference numbers
-	$(BIN)/python -m tests.golden $(DIR)
+golden: $(READY)  ## make golden DIR=FOLDER: the model against the official one
+	$(BIN)/python tests/test_golden.py $(DIR)
 
 fix: $(READY)  ## what a tool can mend
 	$(BIN)/ruff check --fix .
