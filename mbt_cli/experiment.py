@@ -9,96 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from mbt_cli import settings
+from mbt_cli.dataset import Data, Synthetic
 from mbt_cli.errors import MbtError, UnknownName
 from mbt_cli.settings import above, at_least, below
-from mbt_cli.wiring import FSN, FUSIONS, Line, Wiring, parse, streams
+from mbt_cli.wiring import FSN, name_of, parse, streams, without
 
 SCHEMA = 1
 """Of stored experiments; a later number may read an earlier one, never the reverse."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Views:
-    """What the model is given of a clip: a span of pictures and of log-mel spectrogram."""
-
-    span_s: float = 8.0
-    """How much of the clip is looked at and listened to, in seconds."""
-    frames: int = 8
-    """Pictures, at a uniform stride over the span."""
-    size: int = 224
-    """Height and width of a picture in pixels, after resizing the short side and centre crop."""
-    mel_bins: int = 128
-    """Bins of the log-mel spectrogram (16 kHz, 25 ms Hamming window, 10 ms hop)."""
-    video_mean: float = 127.5
-    """Subtracted from pixels of 0 to 255."""
-    video_std: float = 127.5
-    """Then they are divided by this: the paper's code maps pixels to [-1, 1]."""
-    audio_mean: float = 0.0
-    """Subtracted from log-mel values."""
-    audio_std: float = 1.0
-    """Then they are divided by this."""
-
-    @property
-    def steps(self) -> int:
-        """Rows of the spectrogram, one every 10 ms."""
-        return round(100 * self.span_s)
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape (c, *space) of each modality's view of one clip."""
-        return {
-            "audio": (1, self.steps, self.mel_bins),
-            "video": (3, self.frames, self.size, self.size),
-        }
-
-    @property
-    def scale(self) -> dict[str, tuple[float, float]]:
-        """What is subtracted from each modality's view, and what it is then divided by."""
-        return {
-            "audio": (self.audio_mean, self.audio_std),
-            "video": (self.video_mean, self.video_std),
-        }
-
-    def check(self) -> None:
-        at_least("data.views", self, frames=1, size=1, mel_bins=1)
-        above("data.views", self, span_s=0, video_std=0, audio_std=0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Synthetic:
-    """The built-in world: rendered videos with known answers (`mbt_cli/data/world.py`)."""
-
-    dataset: ClassVar[str] = "synthetic"
-    world: int = 0
-    """Seed of the world. Another world has other clips of the same kind."""
-    train: int = 4000
-    """Clips to learn from."""
-    validation: int = 1000
-    """Clips by which the best epoch, and the best cell, are chosen."""
-    test: int = 1000
-    """Clips looked at once, at the end of a run."""
-    views: Views = field(default_factory=Views)
-    fingerprint: str = ""
-    """Which clips exactly. Filled in when the data is opened; no setting."""
-
-    def check(self) -> None:
-        at_least("data", self, world=0, train=1, validation=1, test=1)
-        self.views.check()
-
-
-@dataclass(frozen=True, kw_only=True)
-class GridCorpus:
-    """GRID, audio-visual sentences of a fixed grammar (Cooke et al. 2006): folders of .mpg."""
-
-    dataset: ClassVar[str] = "grid_corpus"
-    target: Literal["command", "colour", "preposition", "letter", "digit", "adverb"] = "command"
-    """Which word of the sentence is the class."""
-    views: Views = field(default_factory=Views)
-    fingerprint: str = ""
-    """Which clips exactly. Filled in when the data is opened; no setting."""
-
-    def check(self) -> None:
-        self.views.check()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,9 +95,8 @@ class MBT:
         where there is no fsn, a literal wiring that has a name goes by it."""
         modalities = tuple(sorted(self.modalities))
         wiring = parse(self.fusion, modalities)
-        if not self.bottlenecks:
-            wiring = _without_fsn(wiring)
-        name = _named(modalities).get(wiring, self.fusion)
+        name = name_of(wiring if self.bottlenecks else without(wiring, FSN), modalities)
+        name = name or self.fusion
         if name == "late" or self.fusion_layer == self.depth:
             name, layer = "late", self.depth
         else:
@@ -230,7 +146,6 @@ class Training:
         return self if self.optimizer == "adamw" else replace(self, beta2=Training.beta2)
 
 
-Data = Synthetic | GridCorpus
 Model = MBT
 
 
@@ -333,22 +248,3 @@ class Evaluation:
         """Ten hex digits for what differs from the defaults."""
         mine, defaults = settings.flat(self), settings.flat(Evaluation())
         return settings.digest({n: v for n, v in mine.items() if v != defaults[n]})
-
-
-def _without_fsn(wiring: Wiring) -> Wiring:
-    def drop(side: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(s for s in side if s != FSN)
-
-    steps = (tuple(Line(drop(a.writes), drop(a.reads)) for a in step) for step in wiring)
-    kept = (tuple(line for line in step if line.writes and line.reads) for step in steps)
-    return tuple(step for step in kept if step)
-
-
-def _named(modalities: tuple[str, ...]) -> dict[Wiring, str]:
-    names: dict[Wiring, str] = {}
-    for name in FUSIONS:
-        try:
-            names.setdefault(parse(name, modalities), name)
-        except UnknownName:
-            continue  # a strategy that names a modality this model is not given
-    return names

@@ -16,8 +16,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mbt_cli.data.cache import Cached
+from mbt_cli.dataset import Views
 from mbt_cli.errors import MbtError
-from mbt_cli.experiment import Evaluation, Experiment, Training, Views
+from mbt_cli.experiment import Evaluation, Experiment, Training
 from mbt_cli.metrics import Figures, figures, primary
 from mbt_cli.model import build
 from mbt_cli.model.mbt import MBT, Logits, predict

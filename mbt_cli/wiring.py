@@ -81,6 +81,28 @@ def parse(text: str, modalities: Sequence[str]) -> Wiring:
     return tuple(step for step in wired if step)
 
 
+def name_of(wiring: Wiring, modalities: Sequence[str]) -> str | None:
+    """The first name in FUSIONS that means this wiring for these modalities."""
+    for name in FUSIONS:
+        try:
+            if parse(name, modalities) == wiring:
+                return name
+        except UnknownName:
+            continue  # a strategy that names a modality this model is not given
+    return None
+
+
+def without(wiring: Wiring, stream: str) -> Wiring:
+    """The same steps where that stream has no tokens; lines that would do nothing fall away."""
+
+    def rest(side: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in side if name != stream)
+
+    steps = (tuple(Line(rest(line.writes), rest(line.reads)) for line in step) for step in wiring)
+    kept = (tuple(line for line in step if line.writes and line.reads) for step in steps)
+    return tuple(step for step in kept if step)
+
+
 def layers(fusion: str, fusion_layer: int, depth: int, modalities: Sequence[str]) -> list[Wiring]:
     """The wiring of every layer: late below `fusion_layer` (L_f), `fusion` from there up."""
     late, fused = parse("late", modalities), parse(fusion, modalities)

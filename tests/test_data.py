@@ -10,8 +10,8 @@ import pytest
 from mbt_cli import data
 from mbt_cli.data import cache, grid_corpus
 from mbt_cli.data.cache import Cached
+from mbt_cli.dataset import GridCorpus, Synthetic, Views
 from mbt_cli.errors import MbtError
-from mbt_cli.experiment import GridCorpus, Synthetic, Views
 
 VIEWS = Views(span_s=1.0, frames=4, size=16, mel_bins=32)
 SPEC = Synthetic(train=5, validation=3, test=2, views=VIEWS)

@@ -1,12 +1,13 @@
+import inspect
 import json
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 
 from mbt_cli import experiment as module
+from mbt_cli.dataset import GridCorpus, Synthetic, Views
 from mbt_cli.errors import MbtError, UnknownName
-from mbt_cli.experiment import MBT, Evaluation, Experiment, GridCorpus, Synthetic, Training
+from mbt_cli.experiment import MBT, Evaluation, Experiment, Training
 from mbt_cli.recipes import RECIPES, recipe
 
 
@@ -204,11 +205,11 @@ def test_evaluations_have_keys_of_their_own():
 
 
 def test_every_field_says_what_it_is():
-    source = Path(module.__file__).read_text()
-    for kind in (Experiment, Synthetic, GridCorpus, MBT, Training, Evaluation, module.Views):
+    for kind in (Experiment, Synthetic, GridCorpus, Views, MBT, Training, Evaluation):
+        source = inspect.getsource(kind)
         for one in fields(kind):
             if one.name not in ("data", "model", "training", "views"):
-                after = source.split(f"class {kind.__name__}")[1].split(f"\n    {one.name}: ")[1]
+                after = source.split(f"\n    {one.name}: ")[1]
                 assert after.split("\n")[1].strip().startswith('"""'), one.name
 
 

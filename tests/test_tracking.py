@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from mbt_cli.cost import cost
-from mbt_cli.experiment import MBT, Evaluation, Experiment, Synthetic, Training, Views
+from mbt_cli.dataset import Synthetic, Views
+from mbt_cli.experiment import MBT, Evaluation, Experiment, Training
 from mbt_cli.runs import Record, Run, run_folder, write
 from mbt_cli.study import Data, Study
 from mbt_cli.tracking import EXPERIMENT, Tracker

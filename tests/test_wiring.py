@@ -1,7 +1,17 @@
 import pytest
 
 from mbt_cli.errors import MbtError, UnknownName
-from mbt_cli.wiring import FUSIONS, Line, exchanges, layers, parse, reach, streams
+from mbt_cli.wiring import (
+    FUSIONS,
+    Line,
+    exchanges,
+    layers,
+    name_of,
+    parse,
+    reach,
+    streams,
+    without,
+)
 
 TWO = ("audio", "video")
 THREE = ("audio", "flow", "video")
@@ -106,6 +116,18 @@ def test_lines_of_a_step_read_what_was_there_before_it():
     chain = "flow <- audio; video <- flow"
     assert reach([parse(chain, THREE)], THREE)["video"] == {"flow", "video"}
     assert reach([parse(chain.replace(";", " then"), THREE)], THREE)["video"] == set(THREE)
+
+
+def test_a_wiring_without_a_stream_has_no_empty_line():
+    assert without(parse("bottleneck", TWO), "fsn") == parse("late", TWO)
+    assert without(parse("each <- each; fsn <- all fsn", TWO), "fsn") == parse("late", TWO)
+    assert without(parse("fsn <- all then all <- fsn", TWO), "fsn") == ()
+
+
+def test_a_wiring_goes_by_the_first_name_that_means_it():
+    assert name_of(parse("each <- all", TWO), TWO) == "cross_attention"
+    assert name_of(parse("all <- all", ("audio",)), ("audio",)) == "late"
+    assert name_of(parse("audio <- video", TWO), TWO) is None
 
 
 def test_streams_are_those_read_and_those_written():

@@ -11,7 +11,7 @@ import pytest
 
 from mbt_cli.data import world
 from mbt_cli.data.clip import read_clip
-from mbt_cli.experiment import Synthetic
+from mbt_cli.dataset import Synthetic
 
 CLIPS = 16 * 11
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from mbt_cli.data import cache
 from mbt_cli.data.cache import Cached
 from mbt_cli.data.manifest import Entry, Manifest
+from mbt_cli.dataset import Data, Synthetic
 from mbt_cli.errors import MbtError
-from mbt_cli.experiment import Data, Synthetic
 
 J = TypeVar("J")
 R = TypeVar("R")

@@ -17,7 +17,7 @@ import numpy as np
 
 from mbt_cli import settings
 from mbt_cli.data.manifest import Entry, Manifest
-from mbt_cli.experiment import Views
+from mbt_cli.dataset import Views
 
 UNREAD, READ, LEFT_OUT = 0, 1, 2
 DTYPES = {"audio": np.float16, "video": np.uint8}

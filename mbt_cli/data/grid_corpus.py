@@ -9,8 +9,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 from mbt_cli.data.manifest import Entry, Manifest, fingerprint
+from mbt_cli.dataset import GridCorpus
 from mbt_cli.errors import MbtError
-from mbt_cli.experiment import GridCorpus
 
 WORDS = {
     "command": {"b": "bin", "l": "lay", "p": "place", "s": "set"},

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from mbt_cli.data.manifest import SPLITS, Entry, Manifest, fingerprint
-from mbt_cli.experiment import Synthetic
+from mbt_cli.dataset import Synthetic
 
 VERSION = 1
 """Of the generator; in every fingerprint. A change of what is rendered raises it."""
