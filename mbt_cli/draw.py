@@ -1,22 +1,21 @@
-"""Curves: the only user of matplotlib. Values in, figures out; what they mean, report.py says.
+"""Curves: with its sheet the only user of matplotlib. Values in, figures out.
 
 One style for all: a colour, a marker and a line style for each strategy (Okabe and Ito's palette,
 which colour-blind readers can tell apart), seeds as small points, their mean as a large one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
-from textwrap import shorten, wrap
+from textwrap import shorten
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from mbt_cli.sheet import FAINT, label, page
 from mbt_cli.statistics import summary
 
 LATE = "late"
@@ -32,19 +31,6 @@ STYLES = {
     "": ("#56B4E9", "P", (0, (8, 2))),
 }
 """Colour, marker and line style by strategy; lines that are no strategy take them in order."""
-
-PAPER: Any = {
-    "font.family": "DejaVu Sans", "font.size": 10.5, "axes.titlesize": 10.5, "axes.labelsize": 10.5,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#808080",
-    "axes.grid": True, "axes.grid.axis": "y", "axes.axisbelow": True, "grid.color": "#E6E6E6",
-    "xtick.color": "#808080", "ytick.color": "#808080", "xtick.labelcolor": "#262626",
-    "ytick.labelcolor": "#262626", "axes.labelcolor": "#262626", "text.color": "#262626",
-    "figure.facecolor": "white", "savefig.facecolor": "white", "svg.hashsalt": "mbt-cli",
-}  # fmt: skip
-DPI = 200
-Label = tuple[float, float, str, str, int]
-"""x, y, text, colour; 1 for above and -1 for below."""
-INK, FAINT = "#262626", "#6B6B6B"
 
 
 @dataclass(frozen=True)
@@ -80,7 +66,7 @@ class Axis:
 
 def along(marks: Sequence[Mark], axis: Axis, title: str, measure: str) -> Figure:
     """The measure against x."""
-    figure, (ax,) = _sheet(title, _legend(marks, axis), _caption(marks), width=7.6, height=3.6)
+    figure, (ax,) = page(title, _legend(marks, axis), _caption(marks), width=7.6, height=3.6)
     _curves(ax, marks, axis, size=7.0)
     ax.set_xlabel(axis.label)
     ax.set_ylabel(measure)
@@ -93,7 +79,7 @@ def against_cost(marks: Sequence[Mark], axis: Axis, title: str, measure: str) ->
     beside = "Numbers" if axis.ordered else "Words"
     caption = f"{_caption(marks, band=False)} {beside}: {axis.label}."
     legend = _legend(marks, axis, level=False)
-    figure, (ax,) = _sheet(title, legend, caption, width=7.6, height=3.8)
+    figure, (ax,) = page(title, legend, caption, width=7.6, height=3.8)
     ax.grid(True, axis="x")
     ax.xaxis.set_major_locator(MaxNLocator(6))
     named = axis.places[:: ceil(len(axis.places) / 6)] if axis.ordered else axis.places
@@ -113,7 +99,7 @@ def against_cost(marks: Sequence[Mark], axis: Axis, title: str, measure: str) ->
     ax.set_xlabel("GMACs: 10⁹ multiply-accumulates, executed for one clip and one view")
     ax.set_ylabel(measure)
     ax.margins(x=0.06 if axis.ordered else 0.14, y=0.14)
-    _label(ax, labels, dots)
+    label(ax, labels, dots)
     return figure
 
 
@@ -129,7 +115,7 @@ def panels(
     legend = [*_legend(marks, axis), Line2D([], [], label=f"chance ({chance})", **guess)]
     explained = f"{axis.word}: {axis.says}." if axis.says else ""
     spare = rows * columns - len(groups)
-    figure, axes = _sheet(
+    figure, axes = page(
         title, [] if spare else legend, f"{_caption(marks)} {explained}", width=8.4,
         height=2.05 * rows + 0.85 * (rows - 1), rows=rows, columns=columns, names=0.5,
     )  # fmt: skip
@@ -150,16 +136,6 @@ def panels(
         axes[-1].legend(handles=legend, loc="center left", frameon=False, handlelength=2.6)
     axes[0].set_ylim(bottom=axes[0].get_ylim()[0] - 0.04)
     return figure
-
-
-def save(figure: Callable[[], Figure], stem: Path) -> list[Path]:
-    """Draws the figure in the style of the house, and writes it as SVG and as PNG."""
-    files = [stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png")]
-    with mpl.rc_context(PAPER):
-        drawn = figure()
-        drawn.savefig(files[0], metadata={"Date": None})
-        drawn.savefig(files[1], dpi=DPI)
-    return files
 
 
 def _curves(ax: Axes, marks: Sequence[Mark], axis: Axis, size: float) -> None:
@@ -245,58 +221,3 @@ def _caption(marks: Sequence[Mark], band: bool = True) -> str:
     if band and any(mark.place is None and len(mark.values) > 1 for mark in marks):
         said += " Band: late fusion, mean ± spread (standard deviation)."
     return said
-
-
-def _sheet(
-    title: str, legend: Sequence[Line2D], caption: str, *, width: float, height: float,
-    rows: int = 1, columns: int = 1, names: float = 0.1,
-) -> tuple[Figure, list[Axes]]:  # fmt: skip
-    """A page of axes (sizes in inches): title, legend above them, caption below."""
-    lines = wrap(title, round(width * 10.4))
-    across = 4 if len(legend) == 4 else 3
-    head = 0.16 + 0.23 * len(lines)
-    top = head + 0.1 + 0.23 * ceil(len(legend) / across) + names
-    notes = wrap(caption, round(width * 15))
-    foot = 0.72 + 0.18 * len(notes)
-    total = top + height + foot
-    figure = Figure(figsize=(width, total))
-    left, inch = 0.12 / width, 1 / total
-    figure.text(left, 1 - 0.12 * inch, "\n".join(lines), va="top", weight="bold", fontsize=11)
-    figure.text(left, 0.1 * inch, "\n".join(notes), va="bottom", fontsize=9, color=FAINT)
-    by_row = [entry for i in range(across) for entry in legend[i::across]]
-    figure.legend(
-        handles=by_row, loc="upper left", bbox_to_anchor=(left / 2, 1 - head * inch), ncols=across,
-        frameon=False, borderaxespad=0.2, handlelength=2.6, columnspacing=1.6,
-    )  # fmt: skip
-    each = (height - 0.85 * (rows - 1)) / rows
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True, gridspec_kw={
-        "left": 0.78 / width, "right": 1 - 0.35 / width,
-        "top": 1 - top * inch, "bottom": foot * inch,
-        "hspace": 0.85 / each, "wspace": 0.1,
-    })  # fmt: skip
-    return figure, list(axes.flat)
-
-
-def _label(ax: Axes, labels: Sequence[Label], dots: Sequence[tuple[float, float]]) -> None:
-    """Writes each label above or below its point, as near as nothing is in its way."""
-    ax.autoscale_view()
-    inch = ax.figure.dpi
-    taken = [_box(ax.transData.transform(dot) * 72 / inch, 3.0, 3.0) for dot in dots]
-    for x, y, text, colour, side in labels:
-        at = ax.transData.transform((x, y)) * 72 / inch
-        for up in range(12, 90, 3):
-            box = _box((at[0], at[1] + side * up), 3.2 * len(text) + 1, 5.0)
-            if not any(_overlap(box, other) for other in taken):
-                break
-        taken.append(box)
-        ax.annotate(text, (x, y), (0, side * up), "data", "offset points", ha="center", va="center",
-                    fontsize=9, color=colour, zorder=5)  # fmt: skip
-
-
-def _box(at: Any, half_width: float, half_height: float) -> tuple[float, float, float, float]:
-    x, y = map(float, at)
-    return x - half_width, y - half_height, x + half_width, y + half_height
-
-
-def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

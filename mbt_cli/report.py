@@ -16,6 +16,7 @@ from rich.text import Text
 from mbt_cli import draw, findings
 from mbt_cli.findings import FOREIGN_TO_LATE, Cell, Findings
 from mbt_cli.notes import GLOSSARY, notes
+from mbt_cli.sheet import save
 from mbt_cli.study import Study, plain, word
 
 Rows = list[dict[str, str]]
@@ -86,7 +87,7 @@ def figures(found: Findings, folder: Path) -> list[Path]:
         panels = {(g, _says(study, g)): _marks(found, "groups", g, "AUC") for g in groups}
         title = "Which labels are learned, by where their answer lies"
         drawn["groups"] = partial(draw.panels, panels, axis, title, "AUC on test", 0.5)
-    return [file for name, make in drawn.items() for file in draw.save(make, folder / name)]
+    return [file for name, make in drawn.items() for file in save(make, folder / name)]
 
 
 def texts(study: Study, frame: pd.DataFrame) -> Rows:

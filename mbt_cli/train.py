@@ -56,7 +56,8 @@ class Fitted:
 def fit(experiment: Experiment, data: Cached, log: Log, device: str = "cpu") -> Fitted:
     """Trains a run; on the CPU the same values give the same weights, bit by bit.
 
-    Raises MbtError where an epoch has no full batch, or where the loss is no longer a number.
+    Raises MbtError where an epoch has no full batch, where the loss is no longer a number, or
+    where no validation clip has a label.
     """
     how, manifest = experiment.training, data.manifest
     torch.manual_seed(how.seed)
@@ -105,10 +106,12 @@ def fit(experiment: Experiment, data: Cached, log: Log, device: str = "cpu") -> 
         seconds += time.perf_counter() - began
         found = evaluate(model, experiment, data, Evaluation(split="validation"), device)[1]
         log.row({"step": step, "epoch": epoch, "validation": _means_only(found)})
-        value_now = found[primary(manifest.multi_label)]
-        if best is None or value_now > best[0]:
+        reached = found[primary(manifest.multi_label)]
+        if reached is None:
+            raise MbtError("No validation clip has a label: no epoch can be chosen.")
+        if best is None or reached > best[0]:
             weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-            best = (value_now, epoch, weights, found)
+            best = (reached, epoch, weights, found)
             log.best(weights)
 
     assert best is not None

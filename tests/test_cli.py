@@ -388,16 +388,23 @@ GRID = Grid(cells, x="model.fusion_layer", by="model.modalities")
 '''
 
 
-def test_the_known_answer(mbt, tmp_path, logged):
-    """A smaller world and fewer runs than `make demo`: who can exchange solves `together`."""
-    (tmp_path / "known.py").write_text(KNOWN)
+@pytest.fixture(scope="module")
+def known(mbt, tmp_path_factory, logged):
+    """Results of a smaller world and fewer runs than `make demo`."""
+    results = tmp_path_factory.mktemp("known")
+    (results / "known.py").write_text(KNOWN)
     settings = ("data.train=1536", "data.validation=48", "data.test=480", "training.epochs=9")
     words = [word for setting in settings for word in ("--set", setting)]
-    words += ["--grid", tmp_path / "known.py", "--seeds", 1, "--results", tmp_path]
+    words += ["--grid", results / "known.py", "--seeds", 1, "--results", results]
     done = mbt("ablate", *words, MLFLOW_TRACKING_URI=logged)
     assert done.returncode == 0, done.stderr
+    return results
+
+
+def test_the_known_answer(known):
+    """Who can exchange solves `together`; nobody else does."""
     told = {"audio": ("heard", "both"), "video": ("seen", "both")}
-    runs = finished(tmp_path).values()
+    runs = finished(known).values()
     assert len(runs) == 5
     for run in runs:
         model, groups = run.experiment.model, run.figures(Evaluation())["groups"]
@@ -414,17 +421,16 @@ def test_the_known_answer(mbt, tmp_path, logged):
             assert abs(groups["in_time"]["AUC"] - 0.5) < 0.09
 
 
+@pytest.mark.usefixtures("known")
 def test_the_size_of_a_file_does_not_tell_what_both_modalities_are_needed_for(mbt):
-    """On the clips of the known answer, which the test before it rendered."""
     from sklearn.neighbors import KNeighborsRegressor
 
     from mbt_cli.data import world
     from mbt_cli.metrics import auc
 
     folder = mbt.cache / "synthetic" / f"world0-v{world.VERSION}" / "test-480"
-    if not folder.is_dir():
-        pytest.skip("needs the clips of test_the_known_answer, which did not run")
     sizes = np.array([[file.stat().st_size] for file in sorted(folder.glob("*.mp4"))])
+    assert len(sizes) == 480
     facts = world.happenings(0, "test", 480)
     for group in ("together", "in_time"):
         areas = []

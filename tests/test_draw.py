@@ -15,7 +15,8 @@ from matplotlib.image import imread
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from mbt_cli.draw import LATE, STYLES, Axis, Mark, against_cost, along, panels, save
+from mbt_cli.draw import LATE, STYLES, Axis, Mark, against_cost, along, panels
+from mbt_cli.sheet import save
 
 L_F = Axis("$L_f$", "the number of layers before fusion starts", ("0", "1", "2"), True)
 LINES = ("bottleneck", "cross_attention", "self_attention")
