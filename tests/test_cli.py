@@ -273,8 +273,8 @@ def test_a_run_that_fails_costs_itself_and_the_others_go_on(mbt, tmp_path, logge
         'base.at("training.learning_rate", rate) for rate in (1e30, 1e-3)',
     ).replace('x="model.fusion_layer"', 'x="training.learning_rate"'))  # fmt: skip
     words = ("ablate", "--grid", path, *TINY, "--set", "training.optimizer=sgd", "--set",
-             "training.epochs=2", "--set", "training.batch_size=8", "--seeds", 1, "--results",
-             tmp_path / "results")  # fmt: skip
+             "training.epochs=2", "--set", "training.batch_size=8", "--workers", 1, "--seeds", 1,
+             "--results", tmp_path / "results")  # fmt: skip
     done = mbt(*words, MLFLOW_TRACKING_URI=logged)
     assert "1 of 2 runs failed" in refused(done)
     assert "failed: The training loss is" in done.stdout
@@ -311,7 +311,18 @@ def test_ctrl_c_is_one_sentence_and_leaves_no_process(mbt, tmp_path, logged):
 
 
 def test_an_mlflow_server_out_of_reach_stops_no_run(mbt, pair, tmp_path):
-    words = ("ablate", "--grid", pair, *TINY, "--seeds", 1, "--results", tmp_path / "results")
+    words = (
+        "ablate",
+        "--grid",
+        pair,
+        *TINY,
+        "--workers",
+        1,
+        "--seeds",
+        1,
+        "--results",
+        tmp_path / "results",
+    )
     done = mbt(*words, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     said = refused(done)
     assert "MLflow at http://127.0.0.1:9" in said
@@ -323,7 +334,18 @@ def test_training_runs_where_mlflow_is_not_installed(mbt, pair, tmp_path):
     (tmp_path / "site" / "sitecustomize.py").write_text(
         "import sys\nsys.modules['mlflow'] = None\n"
     )
-    words = ("ablate", "--grid", pair, *TINY, "--seeds", 1, "--results", tmp_path / "results")
+    words = (
+        "ablate",
+        "--grid",
+        pair,
+        *TINY,
+        "--workers",
+        1,
+        "--seeds",
+        1,
+        "--results",
+        tmp_path / "results",
+    )
     done = mbt(*words, PYTHONPATH=str(tmp_path / "site"))
     assert done.returncode == 0, done.stderr
     assert "pip install mlflow" in done.stdout
@@ -343,7 +365,7 @@ def test_a_clip_that_cannot_be_read_is_named_and_needs_leave_to_be_left_out(
     sizes = ("training.epochs=1", "data.views.size=32", "model.depth=1", "model.fusion_layer=1")
     (tmp_path / "one.py").write_text(PAIR.replace('("late", "bottleneck")', '("late",)'))
     words = [word for size in sizes[:3] for word in ("--set", size)]
-    words += ["--recipe", "grid_corpus", "--data", root, "--seeds", 1]
+    words += ["--recipe", "grid_corpus", "--data", root, "--workers", 1, "--seeds", 1]
     words += ["--grid", tmp_path / "one.py", "--results", tmp_path / "results"]
     said = refused(mbt("ablate", *words, MLFLOW_TRACKING_URI=logged))
     assert "2 of 32 clips cannot be read" in said and "--min-coverage 0.93" in said
@@ -358,7 +380,18 @@ def test_a_clip_that_cannot_be_read_is_named_and_needs_leave_to_be_left_out(
 def test_real_clips_run_end_to_end(mbt, grid_clips, tmp_path, logged):
     sizes = ("training.epochs=1", "data.views.size=32", "model.depth=2")
     words = [word for size in sizes for word in ("--set", size)]
-    words += ["--recipe", "grid_corpus", "--data", grid_clips, "--seeds", 1, "--results", tmp_path]
+    words += [
+        "--recipe",
+        "grid_corpus",
+        "--data",
+        grid_clips,
+        "--workers",
+        1,
+        "--seeds",
+        1,
+        "--results",
+        tmp_path,
+    ]
     done = mbt("ablate", "--grid", "fusion_layer", *words, MLFLOW_TRACKING_URI=logged)
     assert done.returncode == 0, done.stderr
     runs = finished(tmp_path)
