@@ -99,13 +99,12 @@ def ablate(
     base = base_of(question, recipe, changed)
     manifest = open_manifest(base.data, data)
     study = ask(question, recipe, base, changed, manifest)
-    if not plan:
-        writable(results)
     planned = plan_runs(study, seeds, results, rerun_stale=rerun_stale)
     if plan:
         console.print(plan_table(planned, study))
         console.print(price(planned, manifest))
         return
+    writable(results)
     study.save(results)
     console.print(price(planned, manifest))
     todo, failed, problems = sum(not run.done for run in planned), 0, []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 
 from mbt_cli.experiment import MBT, Experiment
-from mbt_cli.wiring import FSN, Line, layers, streams
+from mbt_cli.wiring import FSN, Line, layers
 
 Shapes = Mapping[str, tuple[int, ...]]
 """The shape (c, *space) of each modality's view of one clip."""
@@ -69,7 +69,7 @@ def mbt_cost(model: MBT, shapes: Shapes, classes: int) -> Cost:
         lines = [line for step in wiring for line in step]
         parameters += (1 if model.share_weights else len(lines)) * _block_parameters(model)
         macs += sum(_block_macs(model, line, length) for line in lines)
-    parameters += model.bottlenecks * d if FSN in streams(wirings) else 0
+    parameters += model.bottlenecks * d
     macs += (1 if model.readout == "mean_joint" else len(model.modalities)) * d * classes
     return Cost(parameters, macs)
 

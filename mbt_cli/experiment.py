@@ -61,6 +61,12 @@ class MBT:
     """Initial weights of the classifier; the official code has zeros."""
 
     @property
+    def strategy(self) -> str:
+        """The fusion strategy, and the modality where there is only one."""
+        alone = f" ({self.modalities[0]} alone)" if len(self.modalities) == 1 else ""
+        return f"{self.fusion}{alone}"
+
+    @property
     def hidden(self) -> int:
         """Width of the MLP's hidden layer."""
         return round(self.width * self.mlp_ratio)
@@ -202,10 +208,8 @@ class Experiment:
     @property
     def title(self) -> str:
         """The cell in few words, for people."""
-        model = self.model
-        layer = "" if model.fusion == "late" else f" L_f={model.fusion_layer}"
-        alone = f" ({model.modalities[0]} alone)" if len(model.modalities) == 1 else ""
-        return f"{model.fusion}{alone}{layer}"
+        layer = "" if self.model.fusion == "late" else f" L_f={self.model.fusion_layer}"
+        return f"{self.model.strategy}{layer}"
 
     def record(self) -> dict[str, Any]:
         """As nested plain values, for JSON; `from_record` reads it back."""

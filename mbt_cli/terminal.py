@@ -125,9 +125,8 @@ def plan_table(planned: Sequence[Planned], study: Study) -> Table:
     table.add_column("state")
     for run in planned:
         model, values = run.experiment.model, run.experiment.flat()
-        alone = f" ({model.modalities[0]} alone)" if len(model.modalities) == 1 else ""
         table.add_row(
-            run.key, model.fusion + alone, str(model.fusion_layer),
+            run.key, model.strategy, str(model.fusion_layer),
             *(str(plain(values[name])) for name in study.further),
             str(run.experiment.training.seed), f"{run.cost.parameters:,}",
             f"{run.cost.gmacs:.4g}", f"{run.cost.gflops:.4g}", f"{run.overhead:+.1%}",

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 SHARED = Path(__file__).parents[2] / "shared"
-TINY = ("data.train=48", "data.validation=24", "data.test=24", "training.epochs=1")
-"""Settings of the recipe synthetic that make a run of about a second."""
 
 
 @dataclass(frozen=True)

@@ -310,43 +310,26 @@ def test_ctrl_c_is_one_sentence_and_leaves_no_process(mbt, tmp_path, logged):
     assert len(finished(tmp_path)) >= 1
 
 
-def test_an_mlflow_server_out_of_reach_stops_no_run(mbt, pair, tmp_path):
-    words = (
-        "ablate",
-        "--grid",
-        pair,
-        *TINY,
-        "--workers",
-        1,
-        "--seeds",
-        1,
-        "--results",
-        tmp_path / "results",
-    )
-    done = mbt(*words, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+@pytest.fixture
+def two_runs(pair, tmp_path):
+    """The words that do two tiny runs, one after the other."""
+    words = ("ablate", "--grid", pair, *TINY, "--workers", 1, "--seeds", 1)
+    return (*words, "--results", tmp_path / "results")
+
+
+def test_an_mlflow_server_out_of_reach_stops_no_run(mbt, two_runs, tmp_path):
+    done = mbt(*two_runs, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     said = refused(done)
     assert "MLflow at http://127.0.0.1:9" in said
     assert len(finished(tmp_path / "results")) == 2
 
 
-def test_training_runs_where_mlflow_is_not_installed(mbt, pair, tmp_path):
+def test_training_runs_where_mlflow_is_not_installed(mbt, two_runs, tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
         "import sys\nsys.modules['mlflow'] = None\n"
     )
-    words = (
-        "ablate",
-        "--grid",
-        pair,
-        *TINY,
-        "--workers",
-        1,
-        "--seeds",
-        1,
-        "--results",
-        tmp_path / "results",
-    )
-    done = mbt(*words, PYTHONPATH=str(tmp_path / "site"))
+    done = mbt(*two_runs, PYTHONPATH=str(tmp_path / "site"))
     assert done.returncode == 0, done.stderr
     assert "pip install mlflow" in done.stdout
     assert len(finished(tmp_path / "results")) == 2
