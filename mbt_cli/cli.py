@@ -82,7 +82,7 @@ def ablate(
     """Run what is missing of a grid: every cell at every seed. What is finished is never repeated.
 
     Every field of an experiment is reached by --set, for example --set model.width=64 or
-    --set "model.fusion=each <- each; fsn <- all fsn".
+    --set "model.fusion=each <- each fsn; fsn <- all fsn".
     """
     from mbt_cli.ablate import ablate as run_all
     from mbt_cli.ablate import plan as plan_runs

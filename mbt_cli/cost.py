@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from mbt_cli.experiment import MBT, Experiment
-from mbt_cli.wiring import FSN, Line, layers
+from mbt_cli.architecture import MBT
+from mbt_cli.experiment import Experiment
+from mbt_cli.wiring import FSN, Line
 
 Shapes = Mapping[str, tuple[int, ...]]
 """The shape (c, *space) of each modality's view of one clip."""
@@ -51,26 +52,27 @@ def tokens(model: MBT, shapes: Shapes) -> dict[str, int]:
 
 def patches(model: MBT, shape: tuple[int, ...]) -> int:
     """How many patches a view of this shape (c, *space) is cut into."""
-    sizes = model.patch_of(shape)
-    return prod(size // patch for size, patch in zip(shape[1:], sizes, strict=True))
+    space, sizes = model.cut(shape)[1:], model.patch_of(shape)
+    return prod(size // patch for size, patch in zip(space, sizes, strict=True))
 
 
 def mbt_cost(model: MBT, shapes: Shapes, classes: int) -> Cost:
     """Of MBT in its canonical form: parameters that no layer uses do not exist."""
-    wirings = layers(model.fusion, model.fusion_layer, model.depth, model.modalities)
-    length, d = tokens(model, shapes), model.width
-    parameters, macs = 2 * d + (d + 1) * classes, 0
+    length, d, hidden = tokens(model, shapes), model.width, model.pre_logits
+    last = hidden or d
+    parameters, macs = 2 * d + (d + 1) * hidden + (last + 1) * classes, 0
     for m in model.modalities:
         inputs = shapes[m][0] * prod(model.patch_of(shapes[m]))
         cls = d if model.readout == "cls" else 0
         parameters += (inputs + 1) * d + cls + length[m] * d
         macs += patches(model, shapes[m]) * inputs * d
-    for wiring in wirings:
+    for wiring in model.wirings():
         lines = [line for step in wiring for line in step]
         parameters += (1 if model.share_weights else len(lines)) * _block_parameters(model)
         macs += sum(_block_macs(model, line, length) for line in lines)
     parameters += model.bottlenecks * d
-    macs += (1 if model.readout == "mean_joint" else len(model.modalities)) * d * classes
+    vectors = 1 if model.joint else len(model.modalities)
+    macs += vectors * (d * hidden + last * classes)
     return Cost(parameters, macs)
 
 

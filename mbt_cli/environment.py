@@ -13,7 +13,7 @@ from mbt_cli.errors import MbtError
 
 PACKAGES = ("mbt-cli", "torch", "torchaudio", "numpy", "av", "scikit-learn", "einops")
 HERE = Path(__file__).parent
-DECIDES = ("wiring.py", "train.py", "metrics.py", "model", "data")
+DECIDES = ("wiring", "architecture", "model", "data", "train", "loss", "mixup", "metrics")
 """What of the package can change a result."""
 
 
@@ -22,7 +22,7 @@ def code() -> str:
     """Twelve hex digits for the code that can change a result."""
     sum_ = blake2b(digest_size=6)
     for name in DECIDES:
-        files = sorted((HERE / name).rglob("*.py")) if (HERE / name).is_dir() else [HERE / name]
+        files = sorted((HERE / name).rglob("*.py")) or [HERE / f"{name}.py"]
         for file in files:
             sum_.update(file.relative_to(HERE).as_posix().encode() + file.read_bytes())
     return sum_.hexdigest()

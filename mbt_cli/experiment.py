@@ -6,111 +6,16 @@ the paper's (Nagrani et al. 2021, sec. 4.2) where it gives a figure; recipes dep
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from mbt_cli import settings
+from mbt_cli.architecture import MBT, Model
 from mbt_cli.dataset import Data, Synthetic
 from mbt_cli.errors import MbtError, UnknownName
-from mbt_cli.settings import above, at_least, below
-from mbt_cli.wiring import FSN, name_of, parse, streams, without
+from mbt_cli.settings import above, at_least
 
 SCHEMA = 1
 """Of stored experiments; a later number may read an earlier one, never the reverse."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MBT:
-    """A transformer for each modality, wired together by a fusion strategy."""
-
-    family: ClassVar[str] = "mbt"
-    modalities: tuple[str, ...] = ("audio", "video")
-    """Which of the data's modalities the model is given."""
-    fusion: str = "bottleneck"
-    """A name in `wiring.FUSIONS`, or a wiring: what the layers from `fusion_layer` up do."""
-    fusion_layer: int = 8
-    """L_f, the number of layers before fusion starts: 0 is early fusion, `depth` is late."""
-    bottlenecks: int = 4
-    """B, bottleneck tokens. Their real number: the official code makes B + 1 with CLS read-out."""
-    share_weights: bool = False
-    """Whether all lines of a layer use one block, below L_f too (the official shared encoder)."""
-    depth: int = 12
-    """Layers, L."""
-    width: int = 768
-    """d, the size of a token."""
-    heads: int = 12
-    """Attention heads in a block."""
-    mlp_ratio: float = 4.0
-    """Width of the MLP's hidden layer over `width`."""
-    tubelet: tuple[int, int, int] = (1, 16, 16)
-    """Frames, height and width in pixels that become one video token."""
-    patch: tuple[int, int] = (16, 16)
-    """Time steps (of 10 ms) and mel bins that become one audio token."""
-    readout: Literal["cls", "mean_joint", "mean_each"] = "cls"
-    """What is classified: a CLS token per modality; the mean over all tokens of all modalities
-    (the official 'gap'); or the mean over the tokens of each modality."""
-    gelu: Literal["tanh", "exact"] = "tanh"
-    """The official code has the tanh form; timm and AST weights need 'exact'."""
-    norm_eps: float = 1e-6
-    """Of every LayerNorm; 1e-12 for weights from Hugging Face's AST."""
-    stochastic_depth: float = 0.0
-    """Chance that the last layer drops a branch of a clip in training; linear in depth from 0 at
-    the first layer, kept branches are not rescaled (as in the official code; the paper has 0.3)."""
-    position_std: float = 0.02
-    """Standard deviation of the initial position embeddings."""
-    head_init: Literal["zeros", "xavier"] = "zeros"
-    """Initial weights of the classifier; the official code has zeros."""
-
-    @property
-    def strategy(self) -> str:
-        """The fusion strategy, and the modality where there is only one."""
-        alone = f" ({self.modalities[0]} alone)" if len(self.modalities) == 1 else ""
-        return f"{self.fusion}{alone}"
-
-    @property
-    def hidden(self) -> int:
-        """Width of the MLP's hidden layer."""
-        return round(self.width * self.mlp_ratio)
-
-    def patch_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The extent of one token of a view of this shape (c, *space): a tubelet of a video, a
-        patch of a spectrogram, one feature vector."""
-        return {1: (1,), 2: self.patch, 3: self.tubelet}[len(shape) - 1]
-
-    def check(self) -> None:
-        at_least("model", self, depth=1, width=1, heads=1, bottlenecks=0, fusion_layer=0)
-        above("model", self, mlp_ratio=0, norm_eps=0)
-        at_least("model", self, stochastic_depth=0, position_std=0)
-        below("model", self, stochastic_depth=1)
-        if not self.modalities or len(set(self.modalities)) < len(self.modalities):
-            raise MbtError(f"model.modalities must name each modality once: {self.modalities}.")
-        late = parse(self.fusion, self.modalities) == parse("late", self.modalities)
-        if self.fusion_layer > self.depth and not late:
-            raise MbtError(
-                f"model.fusion_layer is {self.fusion_layer}, but the model has {self.depth} layers:"
-                f" choose 0 to {self.depth}."
-            )
-        if self.width % self.heads:
-            raise MbtError(
-                f"model.width ({self.width}) must be a multiple of model.heads ({self.heads})."
-            )
-        if min(*self.tubelet, *self.patch) < 1:
-            raise MbtError("model.tubelet and model.patch must be 1 or more on each axis.")
-
-    def canonical(self) -> "MBT":
-        """One form for all spellings of the same model: late fusion has L_f = depth, B falls away
-        where there is no fsn, a literal wiring that has a name goes by it."""
-        modalities = tuple(sorted(self.modalities))
-        wiring = parse(self.fusion, modalities)
-        name = name_of(wiring if self.bottlenecks else without(wiring, FSN), modalities)
-        name = name or self.fusion
-        if name == "late" or self.fusion_layer == self.depth:
-            name, layer = "late", self.depth
-        else:
-            layer = self.fusion_layer
-        tokens = self.bottlenecks if FSN in streams([parse(name, modalities)]) else 0
-        return replace(
-            self, modalities=modalities, fusion=name, fusion_layer=layer, bottlenecks=tokens
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,26 +38,37 @@ class Training:
     """AdamW's second beta."""
     weight_decay: float = 0.0
     """On the weights of linear layers; not on biases, norms, positions or learned tokens."""
+    l2: float = 0.0
+    """Adds l2 / 2 times the sum of squares to the loss, over every parameter of more than one axis
+    in the official code: positions, learned tokens and query, key and value biases are among them
+    (there 0)."""
     warmup_epochs: float = 2.5
-    """Epochs of linear warm-up, multiplied with a cosine that falls to zero at the end."""
+    """Epochs of linear warm-up, multiplied with a cosine that falls towards the end."""
+    final_rate: float = 0.0
+    """Where the cosine ends, as a share of `learning_rate`."""
     clip_norm: float = 1.0
     """Largest norm of all gradients together."""
     label_smoothing: float = 0.0
     """e: targets become y (1 - e) + e / classes, in training only (the official code has 0.3)."""
+    mixup: float = 0.0
+    """alpha: each batch is mixed with itself reversed, by a weight from Beta(alpha, alpha) a step;
+    0 for none (the paper has 0.3, the official configuration 0.5)."""
+    mixup_independent: bool = False
+    """A weight of its own for each modality (the paper's modality mixup, "mixmod")."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of matrix products in training and evaluation; bfloat16 pays on a GPU, not on a CPU."""
 
     def check(self) -> None:
         at_least("training", self, seed=0, epochs=1, batch_size=1, warmup_epochs=0, momentum=0)
-        at_least("training", self, weight_decay=0, label_smoothing=0, beta2=0)
+        at_least("training", self, weight_decay=0, l2=0, label_smoothing=0, beta2=0)
+        at_least("training", self, mixup=0, final_rate=0)
         above("training", self, learning_rate=0, clip_norm=0)
 
     def canonical(self) -> "Training":
-        """AdamW's second beta falls away where SGD learns."""
-        return self if self.optimizer == "adamw" else replace(self, beta2=Training.beta2)
-
-
-Model = MBT
+        """AdamW's second beta falls away where SGD learns, mixup's kind where there is none."""
+        beta2 = self.beta2 if self.optimizer == "adamw" else Training.beta2
+        independent = self.mixup_independent and self.mixup > 0
+        return replace(self, beta2=beta2, mixup_independent=independent)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,11 +83,18 @@ class Experiment:
         """Raises MbtError where a value is out of range or values contradict each other."""
         for part in (self.data, self.model, self.training):
             part.check()
+        if self.training.mixup_independent and self.model.joint:
+            raise MbtError(
+                f"training.mixup_independent gives each modality labels of its own, but"
+                f" model.readout={self.model.readout} classifies all of them together: choose cls"
+                " or mean_each."
+            )
         shapes = self.data.views.shapes
         for modality in self.model.modalities:
             if modality not in shapes:
                 raise UnknownName(f"modality of {self.data.dataset}", modality, shapes)
-            space, patch = shapes[modality][1:], self.model.patch_of(shapes[modality])
+            shape = shapes[modality]
+            space, patch = self.model.cut(shape)[1:], self.model.patch_of(shape)
             if any(size < extent for size, extent in zip(space, patch, strict=True)):
                 raise MbtError(
                     f"A view of {modality} is {space}, smaller than its patch of {patch}: make"

@@ -1,8 +1,9 @@
 """Base experiments for a dataset and a scale. Each opens with its source, cost, expected number."""
 
+from mbt_cli.architecture import MBT
 from mbt_cli.dataset import GridCorpus, Synthetic, Views
 from mbt_cli.errors import UnknownName
-from mbt_cli.experiment import MBT, Experiment, Training
+from mbt_cli.experiment import Experiment, Training
 
 # The built-in world: rendered clips whose answers are known. Runs anywhere, in seconds a run.
 # Source: made for this tool; see mbt_cli/data/world.py.

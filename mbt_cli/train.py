@@ -11,7 +11,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -19,7 +18,9 @@ from mbt_cli.data.cache import Cached
 from mbt_cli.dataset import Views
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment, Training
+from mbt_cli.loss import Targets, loss, penalty
 from mbt_cli.metrics import Figures, figures, primary
+from mbt_cli.mixup import draw, mixup
 from mbt_cli.model import build
 from mbt_cli.model.mbt import MBT, Logits, predict
 
@@ -71,7 +72,7 @@ def fit(experiment: Experiment, data: Cached, log: Log, device: str = "cpu") -> 
             " no batch can be filled."
         )
     optimizer = optimizer_of(model, how)
-    order = torch.Generator().manual_seed(how.seed)
+    order, mixes = torch.Generator().manual_seed(how.seed), np.random.default_rng(how.seed)
     best: tuple[float, int, Weights, Figures] | None = None
     step, seconds, losses = 0, 0.0, []
     every = max(1, steps_per_epoch // ROWS_PER_EPOCH)
@@ -85,15 +86,14 @@ def fit(experiment: Experiment, data: Cached, log: Log, device: str = "cpu") -> 
             for group in optimizer.param_groups:
                 group["lr"] = rate
             inputs = batch_of(data, places[batch.numpy()], views, model.spec.modalities, device)
+            targets: Targets = (truth := labels[batch].to(device))
+            if how.mixup:
+                shares = draw(how.mixup, [*inputs], independent=how.mixup_independent, random=mixes)
+                inputs, targets = mixup(inputs, truth, shares)
             with autocast(how, device):
                 logits = model(inputs)
-            value = loss(
-                logits, labels[batch].to(device), manifest.multi_label, how.label_smoothing
-            )
-            value.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), how.clip_norm)
-            optimizer.step()
-            optimizer.zero_grad()
+            value = loss(logits, targets, manifest.multi_label, how.label_smoothing)
+            descend(model, optimizer, value + penalty(model, how.l2), how.clip_norm)
             step += 1
             losses.append(value.detach())
             if len(losses) == every:
@@ -119,31 +119,27 @@ def fit(experiment: Experiment, data: Cached, log: Log, device: str = "cpu") -> 
     return Fitted(model, best[1], best[3], seconds)
 
 
-def loss(
-    logits: Logits, labels: Float[Tensor, "b c"], multi_label: bool, smoothing: float
+def descend(
+    model: nn.Module, optimizer: torch.optim.Optimizer, value: Float[Tensor, ""], clip_norm: float
 ) -> Float[Tensor, ""]:
-    """The mean over modalities of each one's loss (official code); mean over clips.
-
-    Binary cross-entropy summed over classes where a clip may have several labels, else
-    cross-entropy. Smoothing e makes targets y (1 - e) + e / c.
-    """
-    targets = labels * (1 - smoothing) + smoothing / labels.shape[1]
-    each = []
-    for x in logits.values():
-        if multi_label:
-            terms = F.binary_cross_entropy_with_logits(x.float(), targets, reduction="none")
-        else:
-            terms = -targets * F.log_softmax(x.float(), -1)
-        each.append(terms.sum(1).mean())
-    return torch.stack(each).mean()
+    """One step down from a loss; the norm of all gradients before they were clipped."""
+    value.backward()
+    norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    return norm
 
 
 def learning_rate(step: int, how: Training, steps_per_epoch: int) -> float:
-    """At a step from 0: linear warm-up times a cosine that starts where the warm-up ends."""
+    """At a step from 0: linear warm-up times a cosine that starts where the warm-up ends.
+
+    As the official schedule: at step 0 it is 0, and after the last step the cosine starts again.
+    """
     warmup, total = how.warmup_epochs * steps_per_epoch, how.epochs * steps_per_epoch
     rise = min(1.0, step / warmup) if warmup else 1.0
-    past = max(0.0, step - warmup) / max(1, total - int(warmup))
-    return how.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * past))
+    past = max(0.0, step - warmup) / max(1, total - int(warmup)) % 1
+    fall = how.final_rate + (1 - how.final_rate) * 0.5 * (1 + math.cos(math.pi * past))
+    return how.learning_rate * rise * fall
 
 
 def optimizer_of(model: nn.Module, how: Training) -> torch.optim.Optimizer:

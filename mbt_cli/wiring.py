@@ -92,6 +92,17 @@ def name_of(wiring: Wiring, modalities: Sequence[str]) -> str | None:
     return None
 
 
+def tidy(text: str) -> str:
+    """A wiring's text with one space where there may be any; a name stays as it is."""
+    if "<-" not in text:
+        return text
+    steps = (map(_sides, step.split(";")) for step in text.split(" then "))
+    return " then ".join(
+        "; ".join(f"{' '.join(left)} <- {' '.join(right)}" for left, right in step)
+        for step in steps
+    )
+
+
 def without(wiring: Wiring, stream: str) -> Wiring:
     """The same steps where that stream has no tokens; lines that would do nothing fall away."""
 
@@ -106,7 +117,29 @@ def without(wiring: Wiring, stream: str) -> Wiring:
 def layers(fusion: str, fusion_layer: int, depth: int, modalities: Sequence[str]) -> list[Wiring]:
     """The wiring of every layer: late below `fusion_layer` (L_f), `fusion` from there up."""
     late, fused = parse("late", modalities), parse(fusion, modalities)
-    return [late] * fusion_layer + [fused] * (depth - fusion_layer)
+    return [late if layer < fusion_layer else fused for layer in range(depth)]
+
+
+def live(layers: Sequence[Wiring], outputs: Collection[str]) -> list[Wiring]:
+    """The same layers without the lines on which none of `outputs` depends.
+
+    A stream that nobody reads later leaves a line's left side too, unless the line itself reads
+    it: the bottleneck tokens of the last layer stay, as in the paper, whose cost counts them.
+    """
+    needed, kept = set(outputs), list[Wiring]()
+    for wiring in reversed(layers):
+        steps: list[Step] = []
+        for step in reversed(wiring):
+            used = [line for line in step if not needed.isdisjoint(line.writes)]
+            wanted = [needed | set(line.reads) for line in used]
+            lines = tuple(
+                Line(tuple(s for s in line.writes if s in keep), line.reads)
+                for line, keep in zip(used, wanted, strict=True)
+            )
+            needed = needed.union(*wanted)
+            steps = [lines, *steps] if lines else steps
+        kept = [tuple(steps), *kept]
+    return kept
 
 
 def streams(layers: Iterable[Wiring]) -> set[str]:

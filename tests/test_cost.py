@@ -1,8 +1,9 @@
 import pytest
 
+from mbt_cli.architecture import MBT
 from mbt_cli.cost import COSTS, cost, mbt_cost, overhead
 from mbt_cli.dataset import Synthetic, Views
-from mbt_cli.experiment import MBT, Experiment
+from mbt_cli.experiment import Experiment
 from mbt_cli.model.count import counted
 from mbt_cli.recipes import RECIPES, recipe
 from mbt_cli.wiring import FUSIONS

@@ -5,9 +5,10 @@ from dataclasses import fields, replace
 import pytest
 
 from mbt_cli import experiment as module
+from mbt_cli.architecture import MBT
 from mbt_cli.dataset import GridCorpus, Synthetic, Views
 from mbt_cli.errors import MbtError, UnknownName
-from mbt_cli.experiment import MBT, Evaluation, Experiment, Training
+from mbt_cli.experiment import Evaluation, Experiment, Training
 from mbt_cli.recipes import RECIPES, recipe
 
 
@@ -17,7 +18,8 @@ def test_a_field_at_its_default_does_not_enter_the_key():
 
 
 def test_every_field_moves_the_key():
-    base = recipe("synthetic")
+    base = recipe("synthetic").at("model.tubelet", "1,8,8").at("model.sampled_frames", 4)
+    base = base.at("training.mixup", 0.3)
     keys = {base.key: "nothing"}
     for name, value in base.flat().items():
         if name in ("data.dataset", "model.family", "data.fingerprint"):
@@ -30,9 +32,11 @@ def test_every_field_moves_the_key():
             "model.head_init": "zeros",
             "training.optimizer": "sgd",
             "training.precision": "bfloat16",
-            "model.tubelet": "1,8,8",
+            "model.tubelet": "1,8,4",
             "model.patch": "3,7",
             "model.share_weights": "true",
+            "model.sampling": "released",
+            "training.mixup_independent": "true",
         }.get(name)
         if other is None:
             other = value + 1 if isinstance(value, int) else value / 2 + 0.013
@@ -66,7 +70,8 @@ def test_a_bottleneck_of_no_tokens_is_late_fusion():
 def test_bottlenecks_fall_away_where_no_line_has_fsn():
     assert MBT(fusion="cross_attention", bottlenecks=7).canonical().bottlenecks == 0
     assert MBT(fusion="bottleneck", bottlenecks=7).canonical().bottlenecks == 7
-    assert MBT(fusion="each <- each; fsn <- all fsn", bottlenecks=7).canonical().bottlenecks == 7
+    hub = "each <- each fsn; fsn <- all fsn"
+    assert MBT(fusion=hub, bottlenecks=7).canonical().bottlenecks == 7
 
 
 def test_a_wiring_that_has_a_name_goes_by_it():

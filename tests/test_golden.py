@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 import torch
 
-from mbt_cli.experiment import MBT as Spec
+from mbt_cli.architecture import MBT as Spec
+from mbt_cli.loss import loss
 from mbt_cli.model.mbt import MBT, predict
 from mbt_cli.model.pretrained import from_official
-from mbt_cli.train import loss
 
 HIDDEN, LOSS = 1e-5, 5e-6
 """Largest differences: absolute for tokens and logits, relative for the loss."""

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mbt_cli.experiment import MBT as Spec
+from mbt_cli.architecture import MBT as Spec
 from mbt_cli.model.embed import Embed
 from mbt_cli.model.fusion import Layer
 from mbt_cli.model.mbt import MBT, predict
@@ -206,7 +206,8 @@ def test_patches_are_those_of_a_convolution_whose_kernel_is_its_stride():
         ((1, 23, 17), (11, 5), F.conv2d),
         ((7, 5), (1,), F.conv1d),
     ):
-        embed = Embed(shape, patch, D, cls=False)
+        spec = Spec(width=D, heads=HEADS, tubelet=(2, 5, 7), patch=(11, 5))
+        embed = Embed(shape, spec, cls=False)
         nn.init.normal_(embed.project.bias)
         view = torch.randn(B, *shape)
         kernel = embed.project.weight.view(D, shape[0], *patch)
@@ -215,7 +216,7 @@ def test_patches_are_those_of_a_convolution_whose_kernel_is_its_stride():
 
 
 def test_cls_stands_first_and_every_token_has_its_position():
-    embed = Embed(SHAPES["audio"], (11, 5), D, cls=True)
+    embed = Embed(SHAPES["audio"], Spec(width=D, heads=HEADS, patch=(11, 5)), cls=True)
     nn.init.normal_(embed.cls)
     nn.init.normal_(embed.position)
     view = torch.randn(B, *SHAPES["audio"])

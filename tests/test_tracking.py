@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mbt_cli.architecture import MBT
 from mbt_cli.cost import cost
 from mbt_cli.dataset import Synthetic, Views
-from mbt_cli.experiment import MBT, Evaluation, Experiment, Training
+from mbt_cli.experiment import Evaluation, Experiment, Training
 from mbt_cli.runs import Record, Run, run_folder, write
 from mbt_cli.study import Data, Study
 from mbt_cli.tracking import EXPERIMENT, Tracker

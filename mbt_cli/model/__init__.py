@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from mbt_cli import experiment
+from mbt_cli import architecture
 from mbt_cli.model.mbt import MBT
 
 MODELS = {"mbt": MBT}
-"""The network of each family in `experiment.Model`."""
+"""The network of each family in `architecture.Model`."""
 
 
-def build(spec: experiment.Model, shapes: Mapping[str, tuple[int, ...]], classes: int) -> MBT:
+def build(spec: architecture.Model, shapes: Mapping[str, tuple[int, ...]], classes: int) -> MBT:
     """A freshly initialised network; its randomness is torch's."""
     return MODELS[spec.family](spec, shapes, classes)

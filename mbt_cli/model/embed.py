@@ -12,6 +12,8 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mbt_cli import architecture
+
 CUTS = {
     1: ("b c (n p) -> b n (c p)", "p"),
     2: ("b c (t p) (f q) -> b (t f) (c p q)", "pq"),
@@ -23,27 +25,33 @@ CUTS = {
 class Embed(nn.Module):
     """Equal to a convolution whose kernel is its stride, with a bias."""
 
-    def __init__(
-        self, shape: tuple[int, ...], patch: tuple[int, ...], width: int, *, cls: bool
-    ) -> None:
+    def __init__(self, shape: tuple[int, ...], spec: architecture.MBT, *, cls: bool) -> None:
         super().__init__()
-        channels, *space = shape
-        self.patch = patch
-        self.grid = [size // extent for size, extent in zip(space, patch, strict=True)]
-        self.project = nn.Linear(channels * prod(patch), width)
-        self.cls = nn.Parameter(torch.zeros(1, width)) if cls else None
-        self.position = nn.Parameter(torch.zeros(prod(self.grid) + cls, width))
+        channels, *space = spec.cut(shape)
+        self.patch = spec.patch_of(shape)
+        self.grid = [size // extent for size, extent in zip(space, self.patch, strict=True)]
+        self.frames = spec.frames(shape[1]) if spec.sampled_frames and len(shape) == 4 else None
+        self.tall = spec.sampling == "released"
+        self.project = nn.Linear(channels * prod(self.patch), spec.width)
+        self.cls = nn.Parameter(torch.zeros(1, spec.width)) if cls else None
+        self.position = nn.Parameter(torch.zeros(prod(self.grid) + cls, spec.width))
 
     def patches(self, view: Float[Tensor, "b c *space"]) -> Float[Tensor, "b n p"]:
         """Each patch's values as one vector: channels first, then the axes in their order."""
-        covered = view
+        covered = view if self.frames is None else view[:, :, self.frames]
+        if self.frames is not None and self.tall:
+            covered = rearrange(covered, "b c t h w -> b c 1 (t h) w")
         for axis, (cells, extent) in enumerate(zip(self.grid, self.patch, strict=True), 2):
             covered = covered.narrow(axis, 0, cells * extent)
         pattern, letters = CUTS[len(self.patch)]
         return rearrange(covered, pattern, **dict(zip(letters, self.patch, strict=True)))
 
-    def forward(self, view: Float[Tensor, "b c *space"]) -> Float[Tensor, "b n d"]:
+    def tokens(self, view: Float[Tensor, "b c *space"]) -> Float[Tensor, "b n d"]:
+        """Before positions are added."""
         x = self.project(self.patches(view))
-        if self.cls is not None:
-            x = torch.cat([repeat(self.cls, "1 d -> b 1 d", b=len(x)), x], 1)
-        return x + self.position
+        if self.cls is None:
+            return x
+        return torch.cat([repeat(self.cls, "1 d -> b 1 d", b=len(x)), x], 1)
+
+    def forward(self, view: Float[Tensor, "b c *space"]) -> Float[Tensor, "b n d"]:
+        return self.tokens(view) + self.position

@@ -3,7 +3,8 @@
 b batch, n tokens of a stream, d width, c classes. Nagrani et al. 2021: arxiv.org/abs/2107.00135
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -12,7 +13,7 @@ from einops import repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mbt_cli import experiment
+from mbt_cli import architecture
 from mbt_cli.errors import MbtError
 from mbt_cli.model.embed import Embed
 from mbt_cli.model.fusion import Layer, Streams
@@ -22,32 +23,39 @@ from mbt_cli.wiring import FSN, Wiring, layers, streams
 Logits = dict[str, Float[Tensor, "b c"]]
 """For each modality; or for "all", where the read-out is joint. Their mean is the prediction."""
 
+POOLS: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean": lambda x: x.mean(1),
+    "max": lambda x: x.amax(1),
+    "sum": lambda x: x.sum(1),
+}
+"""One vector (b, d) of the normed tokens (b, n, d) of all modalities."""
+
 
 class MBT(nn.Module):
     """The model of an experiment, for views of these shapes (c, *space)."""
 
     def __init__(
-        self, spec: experiment.MBT, shapes: Mapping[str, tuple[int, ...]], classes: int
+        self, spec: architecture.MBT, shapes: Mapping[str, tuple[int, ...]], classes: int
     ) -> None:
         super().__init__()
         self.spec = spec = spec.canonical()
         cls = spec.readout == "cls"
-        wirings = layers(spec.fusion, spec.fusion_layer, spec.depth, spec.modalities)
+        wirings = spec.wirings()
         block = partial(Block, spec.width, spec.heads, spec.hidden, spec.gelu, spec.norm_eps)
         drops = [spec.stochastic_depth * i / max(1, spec.depth - 1) for i in range(spec.depth)]
 
-        self.embed = nn.ModuleDict(
-            {m: Embed(shapes[m], spec.patch_of(shapes[m]), spec.width, cls=cls)
-             for m in spec.modalities}
-        )  # fmt: skip
-        fuses = FSN in streams(wirings)
-        self.fsn = nn.Parameter(torch.zeros(spec.bottlenecks, spec.width)) if fuses else None
+        self.embed = nn.ModuleDict({m: Embed(shapes[m], spec, cls=cls) for m in spec.modalities})
+        fsn = torch.zeros(spec.bottlenecks, spec.width)
+        self.fsn = nn.Parameter(fsn) if spec.bottlenecks else None
         self.layers = nn.ModuleList(
             Layer(wiring, partial(block, drop), spec.share_weights)
             for wiring, drop in zip(wirings, drops, strict=True)
         )
         self.norm = nn.LayerNorm(spec.width, eps=spec.norm_eps)
-        self.head = nn.Linear(spec.width, classes)
+        self.pre_logits: nn.Module = nn.Identity()
+        if spec.pre_logits:
+            self.pre_logits = nn.Sequential(nn.Linear(spec.width, spec.pre_logits), nn.Tanh())
+        self.head = nn.Linear(spec.pre_logits or spec.width, classes)
         initialise(self, spec)
 
     def forward(self, views: Mapping[str, Tensor]) -> Logits:
@@ -61,20 +69,27 @@ class MBT(nn.Module):
 
     def read_out(self, z: Streams) -> Logits:
         """One final norm and one linear classifier for all modalities (sec. 3.4)."""
-        if self.spec.readout == "mean_joint":
-            return {"all": self.head(self.norm(torch.cat([*z.values()], 1)).mean(1))}
+        if self.spec.joint:
+            pool = POOLS[self.spec.readout.removesuffix("_joint")]
+            return {"all": self.classify(pool(self.norm(torch.cat([*z.values()], 1))))}
         if self.spec.readout == "mean_each":
-            return {m: self.head(self.norm(x).mean(1)) for m, x in z.items()}
-        return {m: self.head(self.norm(x[:, 0])) for m, x in z.items()}
+            return {m: self.classify(self.norm(x).mean(1)) for m, x in z.items()}
+        return {m: self.classify(self.norm(x[:, 0])) for m, x in z.items()}
+
+    def classify(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b c"]:
+        """One vector a clip to logits."""
+        return self.head(self.pre_logits(x))
 
     def rewire(self, fusion: str) -> None:
         """From now on the layers from L_f up are wired by another strategy, on the same blocks.
 
         Raises MbtError where it has other lines than there are blocks, or tokens there are not.
         """
-        other = layers(fusion, self.spec.fusion_layer, self.spec.depth, self.spec.modalities)
-        if FSN in streams(other) and self.fsn is None:
+        spec = self.spec
+        asked = layers(fusion, spec.fusion_layer, spec.depth, spec.modalities)
+        if FSN in streams(asked) and self.fsn is None:
             raise MbtError(f"{fusion} cannot run this model: it has no bottleneck tokens.")
+        other = replace(spec, fusion=fusion).wirings()
         for layer, wiring in zip(cast("list[Layer]", self.layers), other, strict=True):
             if not self.spec.share_weights and _lines(layer.wiring) != _lines(wiring):
                 raise MbtError(
@@ -89,7 +104,7 @@ def predict(logits: Logits) -> Float[Tensor, "b c"]:
     return torch.stack([*logits.values()]).mean(0)
 
 
-def initialise(model: MBT, spec: experiment.MBT) -> None:
+def initialise(model: MBT, spec: architecture.MBT) -> None:
     """As the official code does from scratch: Xavier in the blocks, LeCun for patches, zero CLS."""
     for module in model.modules():
         if isinstance(module, Attention):
@@ -102,11 +117,12 @@ def initialise(model: MBT, spec: experiment.MBT) -> None:
                 nn.init.xavier_uniform_(linear.weight)
                 nn.init.normal_(linear.bias, std=1e-6)
         elif isinstance(module, Embed):
-            lecun_normal_(module.project.weight)
-            nn.init.zeros_(module.project.bias)
+            lecun_normal_(module.project)
             nn.init.normal_(module.position, std=spec.position_std)
     if model.fsn is not None:
         nn.init.normal_(model.fsn, std=0.02)
+    if isinstance(model.pre_logits, nn.Sequential):
+        lecun_normal_(cast("nn.Linear", model.pre_logits[0]))
     if spec.head_init == "zeros":
         nn.init.zeros_(model.head.weight)
     else:
@@ -114,10 +130,11 @@ def initialise(model: MBT, spec: experiment.MBT) -> None:
     nn.init.zeros_(model.head.bias)
 
 
-def lecun_normal_(weight: Float[Tensor, "out inputs"]) -> None:
-    """Normal of variance 1 / inputs, cut off at two standard deviations."""
-    std = weight.shape[1] ** -0.5 / 0.87962566103423978
-    nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+def lecun_normal_(linear: nn.Linear) -> None:
+    """Weights normal of variance 1 / inputs, cut off at two standard deviations; biases zero."""
+    std = linear.in_features**-0.5 / 0.87962566103423978
+    nn.init.trunc_normal_(linear.weight, std=std, a=-2 * std, b=2 * std)
+    nn.init.zeros_(linear.bias)
 
 
 def _lines(wiring: Wiring) -> int:
