@@ -17,8 +17,8 @@ test: $(READY)  ## lint, types, floors, tests
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
-golden: $(READY)  ## make golden DIR=FOLDER: the model against the official one
-	$(BIN)/python tests/test_golden.py $(DIR)
+golden: $(READY)  ## make golden DIR=FOLDER: our numbers against the official ones
+	PYTHONPATH=tests $(BIN)/python -m conformance $(DIR)
 
 fix: $(READY)  ## what a tool can mend
 	$(BIN)/ruff check --fix .

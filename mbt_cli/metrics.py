@@ -1,6 +1,7 @@
 """From scores and labels to figures: mAP and its kin.
 
-n clips, c classes. Source of each definition: `scikit-learn`; d-prime as in AudioSet's baselines.
+n clips, c classes. AP and AUC are scikit-learn's, d-prime as in AudioSet's baselines; top-k as in the
+official code, where of equal scores the first class wins.
 """
 
 import math
@@ -78,15 +79,43 @@ def d_prime(area: float | None) -> float | None:
 
 
 def top(scores: Float[np.ndarray, "n c"], labels: Float[np.ndarray, "n c"], k: int) -> float:
-    """Share of clips of one label each whose label is among the k highest scores."""
-    from sklearn.metrics import top_k_accuracy_score
+    """Share of clips with a label among their k highest scores: top-k accuracy where a clip has
+    one label, Hit@k where it may have several (the official prec@1 at k = 1).
 
-    classes = range(scores.shape[1])
-    if k >= len(classes):
-        return 1.0
-    if len(classes) == 2:
-        return float((scores.argmax(1) == labels.argmax(1)).mean())
-    return float(top_k_accuracy_score(labels.argmax(1), scores, k=k, labels=list(classes)))
+    Of equal scores that of the first class counts as the highest, as in the official code.
+    """
+    first = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return float(np.take_along_axis(labels, first, axis=1).any(1).mean())
+
+
+def joint_top(
+    scores: Float[np.ndarray, "n c"], labels: Float[np.ndarray, "n c"], heads: Sequence[int], k: int
+) -> float:
+    """Top-k accuracy of all heads together: an action is right where verb and noun are.
+
+    `heads` are the numbers of classes of the answers, side by side in c. A combination's score is
+    the product of the heads' softmaxes.
+    """
+    from scipy.special import log_softmax
+
+    ends = np.cumsum(heads)[:-1]
+    hits = [
+        top(
+            _combined([log_softmax(head, axis=1) for head in np.split(some, ends, axis=1)], np.add),
+            _combined(np.split(truth, ends, axis=1), np.multiply),
+            k,
+        )
+        for some, truth in zip(scores[:, None], labels[:, None], strict=True)
+    ]
+    return float(np.mean(hits))
+
+
+def _combined(parts: Sequence[np.ndarray], how: np.ufunc) -> np.ndarray:
+    """One value (n, a * b * ..) for each combination of the values (n, a), (n, b), ..."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = how(whole[:, :, None], part[:, None]).reshape(len(whole), -1)
+    return whole
 
 
 def _means(each: Mapping[str, Mapping[str, float | None]], names: Sequence[str]) -> Figures:

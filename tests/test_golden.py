@@ -1,186 +1,153 @@
-"""The model against numbers of the official implementation: a line for each file of a folder.
+"""Our numbers are those of the official implementation, and one that is not would be noticed."""
 
-    make golden DIR=FOLDER
-
-Compared are evaluation logits, logits of each modality, every layer's tokens, bottleneck tokens
-and the final norm's output (absolute, in float32), and the training loss (relative). What of a
-file is not compared yet is said, never passed over. Exits 1 where a difference is too large.
-
-Reference: google-research/scenic, projects/mbt, at commit 4a38d47, on random weights. Some of the
-files are in tests/golden.
-"""
-
-import json
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from conftest import SHARED
 
-from mbt_cli.architecture import MBT as Spec
-from mbt_cli.loss import loss
-from mbt_cli.model.mbt import MBT, predict
-from mbt_cli.model.pretrained import from_official
+from conformance import compare, files
+from mbt_cli import train
+from mbt_cli.model import pretrained
 
-HIDDEN, LOSS = 1e-5, 5e-6
-"""Largest differences: absolute for tokens and logits, relative for the loss."""
-NAMES = {"audio": "spectrogram", "video": "rgb"}
+HERE = Path(__file__).parent / "golden"
+BESIDE = SHARED / "golden"
 
 
-def spec_of(config: dict) -> Spec | str:
-    """The experiment's model that a case was computed with; or what it needs that is not there."""
-    missing = {
-        "a pre-logits layer": config["representation_size"] is not None,
-        "max or sum pooling": config["classifier"] not in ("token", "gap"),
-        "temporal sampling": config["temporal_encoding_method"] != "3d_conv",
-    }
-    for what, needed in missing.items():
-        if needed:
-            return what
-    tokens = config["classifier"] == "token"
-    joint = "self_attention" if config["share_encoder"] else "cross_attention"
-    height, width, frames = config["patches_size"]
-    modalities = tuple(m for m, name in NAMES.items() if name in config["modality_fusion"])
-    return Spec(
-        modalities=modalities,
-        fusion="bottleneck" if config["use_bottleneck"] else joint,
-        fusion_layer=config["fusion_layer"],
-        bottlenecks=config["n_bottlenecks"] + tokens if len(modalities) > 1 else 0,
-        share_weights=config["share_encoder"],
-        depth=config["num_layers"],
-        width=config["hidden_size"],
-        heads=config["num_heads"],
-        mlp_ratio=config["mlp_dim"] / config["hidden_size"],
-        tubelet=(frames, height, width),
-        patch=(height, width),
-        readout="cls" if tokens else "mean_joint",
-    )
+@pytest.mark.parametrize("path", files(HERE), ids=lambda path: path.stem)
+def test_our_numbers_are_the_official_ones(path):
+    found = compare(path)
+    assert found.passed, found.line
 
 
-def views_of(case: dict[str, np.ndarray], spec: Spec) -> dict[str, torch.Tensor]:
-    """Channels first; the official spectrogram has its one plane three times."""
-    return {
-        m: torch.tensor(np.moveaxis(case[f"inputs/{NAMES[m]}"], -1, 1)) for m in spec.modalities
-    }
-
-
-def differences(case: dict[str, np.ndarray], config: dict, spec: Spec) -> Iterator[tuple]:
-    """What was compared, its largest difference, and what is allowed."""
-    views = views_of(case, spec)
-    tree = {k.removeprefix("params/"): v for k, v in case.items() if k.startswith("params/")}
-    model = MBT(spec, {m: x.shape[1:] for m, x in views.items()}, config["num_classes"]).eval()
-    model.load_state_dict(from_official(tree, spec))
-    if not config["test_with_bottlenecks"]:
-        model.rewire("late")
-    with torch.no_grad():
-        z = {m: embed(views[m]) for m, embed in model.embed.items()}
-        for m, tokens in z.items():
-            yield "embedding", off(tokens, case[f"eval/hidden/posembed/{NAMES[m]}"]), HIDDEN
-        if model.fsn is not None:
-            z["fsn"] = model.fsn.expand(len(next(iter(z.values()))), -1, -1)
-        for i, layer in enumerate(model.layers):
-            z = layer(z)
-            for m in spec.modalities:
-                yield "layers", off(z[m], case[f"eval/hidden/layer_{i}/{NAMES[m]}"]), HIDDEN
-            if (name := f"eval/hidden/layer_{i}/bottleneck") in case:
-                yield "bottleneck", off(z["fsn"], case[name]), HIDDEN
-        order = [m for name in config["modality_fusion"] for m in NAMES if NAMES[m] == name]
-        normed = model.norm(torch.cat([z[m] for m in order], 1))
-        yield "norm", off(normed, case["eval/hidden/encoder_norm"]), HIDDEN
-        logits = model(views)
-        yield "logits", off(predict(logits), case["eval/logits"]), HIDDEN
-        for m, each in logits.items():
-            if (name := f"eval/logits_per_modality/{NAMES.get(m, m)}") in case:
-                yield "logits each", off(each, case[name]), HIDDEN
-        model.rewire(spec.canonical().fusion)
-        if plain_loss(config):
-            labels = torch.tensor(case["labels/all"])
-            smoothing = config["label_smoothing"] or 0.0
-            mine = loss(model(views), labels, config["loss_type"] == "sigmoid", smoothing)
-            yield "loss", abs(mine.item() / float(case["loss"]) - 1), LOSS
-
-
-def plain_loss(config: dict) -> bool:
-    """Whether the loss is that of clips with one target each, none masked, nothing dropped."""
-    odd = ("batch_mask", "l2_decay_factor", "stochastic_droplayer_rate")
-    return config["labels_mode"] == "shared" and not any(config[name] for name in odd)
-
-
-def off(mine: torch.Tensor, theirs: np.ndarray) -> float:
-    if mine.shape != theirs.shape:
-        return float("inf")
-    return float(np.abs(mine.numpy() - theirs).max())
-
-
-def compared(path: Path) -> tuple[bool | None, str]:
-    """Whether a file's numbers are ours (None: not compared yet), and the line that says so."""
-    with np.load(path) as arrays:
-        case = dict(arrays)
-    config = json.loads(str(case["config_json"])) if "eval/logits" in case else None
-    spec = "an auxiliary file" if config is None else spec_of(config)
-    if isinstance(spec, str):
-        return None, f"{path.stem:<24} not compared yet: {spec}"
-    worst: dict[str, tuple[float, float]] = {}
-    for what, difference, allowed in differences(case, config, spec):
-        worst[what] = max(worst.get(what, (0.0, allowed)), (difference, allowed))
-    fine = all(difference <= allowed for difference, allowed in worst.values())
-    said = "  ".join(f"{what} {difference:.1e}" for what, (difference, _) in worst.items())
-    return fine, f"{path.stem:<24} {'pass' if fine else 'FAIL'}  {said}"
-
-
-def main(folder: str) -> None:
-    paths = sorted(Path(folder).glob("*.npz"))
-    found = []
-    for path in paths:
-        fine, line = compared(path)
-        found.append(fine)
-        print(line)
-    if not any(found):
-        sys.exit(f"No file of {folder} could be compared: found {len(paths)} .npz files.")
-    print(f"{found.count(True)} pass, {found.count(False)} fail, {found.count(None)} not compared")
-    sys.exit(False in found)
-
-
-HERE = sorted((Path(__file__).parent / "golden").glob("*.npz"))
-BESIDE = Path(__file__).parents[2] / "shared" / "golden"
-
-
-@pytest.mark.parametrize("path", HERE, ids=lambda path: path.stem)
-def test_the_model_is_the_official_one(path):
-    fine, line = compared(path)
-    assert fine, line
-
-
-def test_it_is_in_every_file_that_can_be_compared():
+def test_they_are_in_every_file_there_is():
     if not BESIDE.is_dir():
         pytest.skip(f"needs the reference files in {BESIDE}")
-    found = [compared(path) for path in sorted(BESIDE.glob("*.npz"))]
-    assert not [line for fine, line in found if fine is False]
-    assert sum(fine is True for fine, _ in found) >= 23
+    found = [compare(path) for path in files(BESIDE) if not (HERE / path.name).is_file()]
+    assert len(found) + len(files(HERE)) >= 37
+    assert not [one.line for one in found if not one.passed]
+
+
+def test_the_copies_are_the_files_they_were_copied_from():
+    if not BESIDE.is_dir():
+        pytest.skip(f"needs the reference files in {BESIDE}")
+    for path in files(HERE):
+        assert path.read_bytes() == (BESIDE / path.name).read_bytes(), path.name
 
 
 @pytest.mark.parametrize(
-    ("weight", "change"),
+    ("case", "weight", "change"),
     [
-        ("layers.2.blocks.1.attention.qkv.bias", lambda x: x + 1e-3),
-        ("fsn", lambda x: x * 0.999),
-        ("embed.audio.position", lambda x: x.flip(0)),
-        ("head.weight", lambda x: x.roll(1, 0)),
+        ("bn_f2_b4", "layers.2.blocks.1.attention.qkv.bias", lambda x: x + 1e-3),
+        ("bn_f2_b4", "fsn", lambda x: x * 0.999),
+        ("bn_f2_b4", "embed.audio.position", lambda x: x.flip(0)),
+        ("bn_f2_b4", "head.weight", lambda x: x.roll(1, 0)),
+        ("prelogits_bn_f2", "pre_logits.0.weight", lambda x: x * 1.001),
+        ("vitb_param_tree", "head.bias", lambda x: x[:-1]),
+        ("aux_vit_init_3dconv", "fsn", lambda x: x.flip(0)),
     ],
 )
-def test_a_weight_that_is_another_is_noticed(monkeypatch, weight, change):
-    unchanged = from_official
+def test_a_weight_that_is_another_is_noticed(monkeypatch, case, weight, change):
+    from conformance import cases, pieces
 
-    def changed(tree, spec):
-        state = unchanged(tree, spec)
-        return state | {weight: change(state[weight])}
+    for module in (cases, pieces):
+        for name in ("from_official", "from_image_vit"):
+            unchanged = getattr(pretrained, name)
 
-    monkeypatch.setattr(sys.modules[__name__], "from_official", changed)
-    fine, line = compared(Path(__file__).parent / "golden" / "bn_f2_b4.npz")
-    assert fine is False, line
+            def changed(*given, unchanged=unchanged, **named):
+                state = unchanged(*given, **named)
+                return state | {weight: change(state[weight])} if weight in state else state
+
+            monkeypatch.setattr(module, name, changed, raising=False)
+            if case.startswith("aux_vit"):
+                monkeypatch.setattr(module, "from_official", pretrained.from_official)
+    path = next(path for path in files(HERE) if path.stem == case)
+    assert not compare(path).passed
 
 
-if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else sys.exit("Usage: make golden DIR=FOLDER"))
+@pytest.mark.parametrize(
+    ("case", "key"),
+    [
+        ("bn_f2_b4", "grads/bottleneck"),
+        ("bn_f2_b4", "f64/loss"),
+        ("bn_f2_b4", "f64/eval/logits"),
+        ("bn_f2_b4", "losses/softmax_ls0.1"),
+        ("bn_f2_b4", "eval/hidden/layer_3/bottleneck_from_rgb"),
+        ("bn_f1_b4_notestbn", "train/hidden/layer_2/rgb"),
+        ("gap_sa_f2_share", "train/logits/all"),
+        ("droppath_bn_f1", "drop/encoderblock_3/1"),
+        ("mask_mixlabels_xa_f2", "labels/rgb"),
+        ("aux_train3_bn_f2_b4", "after3/cls"),
+        ("aux_metrics_ties", "single/accuracy_top_5"),
+        ("aux_mixup", "mixmod_True/label/rgb"),
+        ("aux_multihead_loss", "loss_dict_ls0.1"),
+    ],
+)
+def test_a_number_that_is_another_is_noticed(tmp_path, case, key):
+    with np.load(HERE / f"{case}.npz") as arrays:
+        values = dict(arrays)
+    values[key] = 1 - values[key] if key.startswith("drop/") else values[key] * 1.001 + 1e-4
+    np.savez(tmp_path / f"{case}.npz", **values)
+    found = compare(tmp_path / f"{case}.npz")
+    assert not found.passed and "allowed" in found.line
+
+
+def test_a_number_we_have_no_counterpart_of_fails(tmp_path):
+    with np.load(HERE / "rgb_only.npz") as arrays:
+        np.savez(tmp_path / "odd.npz", **arrays, **{"eval/hidden/something": np.zeros(3)})
+    assert "layers inf (allowed" in compare(tmp_path / "odd.npz").line
+
+
+def golden(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "conformance", str(folder)],
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_has_a_line_for_each_file_and_fails_if_one_does(tmp_path):
+    for name in ("rgb_only.npz", "aux_temporal_indices.json"):
+        shutil.copy(HERE / name, tmp_path)
+    found = golden(tmp_path)
+    lines = found.stdout.splitlines()
+    assert found.returncode == 0 and len(lines) == 3
+    assert [line.split()[1] for line in lines[:2]] == ["pass", "pass"]
+    assert "logits" in lines[1] and "gradients" in lines[1] and "float64 logits" in lines[1]
+    assert lines[2] == "2 files: 2 pass, 0 FAIL"
+
+    (tmp_path / "damaged.npz").write_bytes(b"no zip")
+    found = golden(tmp_path)
+    assert found.returncode == 1
+    assert "damaged" in found.stdout and "FAIL" in found.stdout
+    assert found.stdout.splitlines()[-1] == "3 files: 2 pass, 1 FAIL"
+
+
+def test_a_folder_without_files_is_no_success(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        found = golden(folder)
+        assert found.returncode == 1 and "There are no reference files" in found.stderr
+
+
+@pytest.mark.parametrize("what", ["momentum", "clip", "rate"])
+def test_a_training_step_that_is_another_is_noticed(monkeypatch, what):
+    from conformance import pieces
+
+    if what == "clip":
+        monkeypatch.setattr(pieces, "descend", lambda m, o, v, c: train.descend(m, o, v, 2 * c))
+    elif what == "rate":
+        rate = train.learning_rate
+        monkeypatch.setattr(pieces, "learning_rate", lambda step, *rest: rate(step + 1, *rest))
+    else:
+        made = train.optimizer_of
+
+        def nesterov(*given):
+            optimizer = made(*given)
+            for group in optimizer.param_groups:
+                group["nesterov"] = True
+            return optimizer
+
+        monkeypatch.setattr(pieces, "optimizer_of", nesterov)
+    assert not compare(HERE / "aux_train3_bn_f2_b4.npz").passed

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mbt_cli.metrics import auc, average_precision, d_prime, figures, primary, top
+from mbt_cli.metrics import auc, average_precision, d_prime, figures, joint_top, primary, top
 
 RNG = np.random.default_rng(0)
 
@@ -98,6 +98,27 @@ def test_top_k_of_few_classes():
     scores = np.array([[1.0, 0], [1, 0], [0, 1]])
     assert top(scores, labels, 1) == pytest.approx(2 / 3)
     assert top(scores, labels, 5) == 1.0
+
+
+def test_of_equal_scores_the_first_class_is_the_highest():
+    scores, labels = np.array([[1.0, 2, 2, 0], [1, 2, 2, 0]]), np.eye(4)[[1, 2]]
+    assert top(scores, labels, 1) == 0.5
+    assert top(scores, labels, 2) == 1.0
+
+
+def test_a_hit_is_any_of_several_labels():
+    scores, labels = np.array([[0.0, 2, 1], [0, 2, 1]]), np.array([[1.0, 1, 0], [1, 0, 1]])
+    assert top(scores, labels, 1) == 0.5
+    assert top(scores, labels, 2) == 1.0
+
+
+def test_an_action_is_right_where_verb_and_noun_are():
+    verbs, nouns = np.log([[0.6, 0.4]] * 4), np.log([[0.5, 0.3, 0.2]] * 4)
+    scores = np.concatenate([verbs + 7, nouns - 5], 1)  # softmax does not see a constant
+    labels = np.concatenate([np.eye(2)[[0, 1, 0, 1]], np.eye(3)[[0, 0, 1, 2]]], 1)
+    # products in falling order: 0.30 (0,0), 0.20 (1,0), 0.18 (0,1), 0.12, 0.12, 0.08 (1,2)
+    shares = [joint_top(scores, labels, (2, 3), k) for k in (1, 2, 3, 5, 6)]
+    assert shares == [0.25, 0.5, 0.75, 0.75, 1.0]
 
 
 def test_cells_are_chosen_by_map_or_by_accuracy():
