@@ -1,7 +1,7 @@
 """From scores and labels to figures: mAP and its kin.
 
-n clips, c classes. AP and AUC are scikit-learn's, d-prime as in AudioSet's baselines; top-k as in the
-official code, where of equal scores the first class wins.
+n clips, c classes. AP and AUC are scikit-learn's, d-prime is as in AudioSet's baselines, top-k as
+in the official code.
 """
 
 import math

@@ -200,6 +200,77 @@ def test_a_modality_depends_on_another_just_where_the_wiring_says_so(fusion, fus
             assert depends == (other in after[modality]), (modality, other)
 
 
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("fusion_layer", [0, 2])
+def test_so_it_is_for_three_modalities(fusion, fusion_layer):
+    three, shapes = ("audio", "video", "words"), SHAPES | {"words": (7, 5)}
+    spec = Spec(
+        modalities=three, fusion=fusion, fusion_layer=fusion_layer, depth=3, width=D, heads=HEADS,
+        bottlenecks=FSN, tubelet=(2, 5, 7), patch=(11, 5), head_init="xavier", position_std=1.0,
+    )  # fmt: skip
+    m, after = MBT(spec, shapes, C).eval(), reach(layers(fusion, fusion_layer, 3, three), three)
+    for modality in three:
+        clip = {name: view.requires_grad_() for name, view in views(shapes).items()}
+        m(clip)[modality].square().sum().backward()
+        depends = {o for o, view in clip.items() if view.grad is not None and view.grad.any()}
+        assert depends == after[modality]
+
+
+def test_a_line_nobody_reads_is_left_out_and_changes_nothing():
+    hub = "each <- each fsn; fsn <- all fsn"
+    m, clip = model(hub, 1, depth=2), views()
+    assert [len(layer.blocks) for layer in m.layers] == [2, 2]
+    whole = Layer(parse(hub, TWO), lambda: Block(D, HEADS, 33, "tanh", 1e-6, 0.0))
+    for mine, there in zip(m.layers[1].blocks, whole.blocks, strict=False):
+        there.load_state_dict(mine.state_dict(), strict=True)
+    z = {name: embed(clip[name]) for name, embed in m.embed.items()}
+    z["fsn"] = m.fsn.expand(B, -1, -1)
+    z = m.layers[0](z)
+    after = whole(z)
+    for modality, logits in m(clip).items():
+        close(logits, m.head(m.norm(after[modality][:, 0])))
+
+
+@pytest.mark.parametrize(("how", "tall"), [("uniform", False), ("released", True)])
+def test_sampled_frames_alone_become_tokens(how, tall):
+    spec = Spec(width=D, heads=HEADS, tubelet=(1, 5, 7), sampled_frames=2, sampling=how)
+    embed = Embed((3, 5, 13, 19), spec, cls=False)
+    view = torch.randn(B, 3, 5, 13, 19)
+    taken = view[:, :, spec.frames(5)]
+    assert spec.frames(5) == [2, 3]
+    if tall:  # 26 rows: the third row of patches reaches from one frame into the next
+        picture = torch.cat([taken[:, :, 0], taken[:, :, 1]], 2)
+        theirs = F.unfold(picture, (5, 7), stride=(5, 7)).transpose(1, 2)
+    else:
+        theirs = torch.cat(
+            [F.unfold(taken[:, :, i], (5, 7), stride=(5, 7)) for i in range(2)], 2
+        ).transpose(1, 2)
+    close(embed.patches(view), theirs)
+    assert embed(view).shape == (B, len(theirs[0]), D)
+
+
+@pytest.mark.parametrize(
+    ("readout", "pool"),
+    [("max_joint", lambda x: x.max(1).values), ("sum_joint", lambda x: x.sum(1))],
+)
+def test_joint_readout_may_be_the_largest_value_or_the_sum(readout, pool):
+    m, clip = model("self_attention", 2, readout=readout), views()
+    z = encoded(m, clip)
+    close(m(clip)["all"], m.head(pool(m.norm(torch.cat([z["audio"], z["video"]], 1)))))
+
+
+@pytest.mark.parametrize("readout", ["cls", "mean_joint", "mean_each"])
+def test_pre_logits_are_a_linear_layer_with_tanh_before_the_classifier(readout):
+    m, clip = model("late", 2, depth=2, readout=readout, pre_logits=17), views()
+    assert m.head.in_features == 17
+    seen = []
+    m.pre_logits[0].register_forward_pre_hook(lambda _, x: seen.append(x[0]))
+    for logits, x in zip(m(clip).values(), seen, strict=True):
+        close(logits, m.head(torch.tanh(F.linear(x, *m.pre_logits[0].parameters()))))
+    assert m.pre_logits[0].bias.abs().max() == 0
+    assert m.pre_logits[0].weight.std().item() == pytest.approx(D**-0.5, rel=0.2)
+
+
 def test_patches_are_those_of_a_convolution_whose_kernel_is_its_stride():
     for shape, patch, conv in (
         ((3, 5, 13, 19), (2, 5, 7), F.conv3d),

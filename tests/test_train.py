@@ -11,9 +11,10 @@ import torch
 from mbt_cli import data
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Training
+from mbt_cli.mixup import draw
 from mbt_cli.model.mbt import predict
 from mbt_cli.recipes import recipe
-from mbt_cli.train import batch_of, evaluate, fit, learning_rate, loss, optimizer_of
+from mbt_cli.train import batch_of, evaluate, fit, learning_rate, optimizer_of
 
 BASE = recipe("synthetic")
 SMALL = replace(
@@ -159,30 +160,6 @@ def test_views_are_normalised_by_the_settings(cached):
     assert list(batch_of(cached, at, views, ("video",), "cpu")) == ["video"]
 
 
-LOGITS = {"audio": torch.tensor([[1.0, -2.0, 0.5]]), "video": torch.tensor([[0.0, 3.0, -1.0]])}
-LABELS = torch.tensor([[1.0, 0.0, 0.0]])
-
-
-def by_hand(x, y, multi_label):
-    if multi_label:
-        return sum(-t * math.log(1 / (1 + math.exp(-v))) - (1 - t) * math.log(1 / (1 + math.exp(v)))
-                   for v, t in zip(x, y, strict=True))  # fmt: skip
-    total = sum(math.exp(v) for v in x)
-    return sum(-t * math.log(math.exp(v) / total) for v, t in zip(x, y, strict=True))
-
-
-@pytest.mark.parametrize("multi_label", [True, False])
-@pytest.mark.parametrize("smoothing", [0.0, 0.3])
-def test_the_loss_is_the_mean_of_the_modalities_losses_summed_over_classes(multi_label, smoothing):
-    targets = [y * (1 - smoothing) + smoothing / 3 for y in (1.0, 0.0, 0.0)]
-    each = [by_hand(x[0].tolist(), targets, multi_label) for x in LOGITS.values()]
-    found = loss(LOGITS, LABELS, multi_label, smoothing)
-    assert found.item() == pytest.approx(sum(each) / 2, rel=1e-5)
-    twice = loss({m: x.repeat(2, 1) for m, x in LOGITS.items()}, LABELS.repeat(2, 1), multi_label,
-                 smoothing)  # fmt: skip
-    assert twice.item() == pytest.approx(found.item())
-
-
 def test_the_schedule_is_linear_warm_up_times_a_cosine_that_starts_after_it():
     how = Training(learning_rate=0.5, warmup_epochs=2.5, epochs=50)
     rates = [learning_rate(step, how, 7) for step in range(351)]
@@ -193,6 +170,42 @@ def test_the_schedule_is_linear_warm_up_times_a_cosine_that_starts_after_it():
     assert max(rates) == pytest.approx(0.5, rel=1e-3)
     assert rates[349] == pytest.approx(0, abs=1e-4)
     assert learning_rate(0, replace(how, warmup_epochs=0.0), 7) == 0.5
+    floor = replace(how, final_rate=0.1)
+    assert learning_rate(349, floor, 7) == pytest.approx(0.05, rel=1e-3)
+    assert learning_rate(100, floor, 7) == pytest.approx(0.05 + 0.9 * rates[100])
+
+
+def test_mixup_is_drawn_for_every_step_and_seed(cached, monkeypatch):
+    seen = []
+
+    def watched(alpha, modalities, **how):
+        seen.append(draw(alpha, modalities, **how))
+        return seen[-1]
+
+    monkeypatch.setattr("mbt_cli.train.draw", watched)
+    how = SMALL.at("training.epochs", 1).at("training.mixup", 0.3)
+    losses = []
+    for seed, independent in ((0, "false"), (0, "false"), (1, "false"), (0, "true")):
+        this = how.at("training.seed", seed).at("training.mixup_independent", independent)
+        fit(this, cached, log := Kept())
+        losses.append([row["loss"] for row in log.rows if "loss" in row])
+    runs = [seen[i : i + 4] for i in range(0, 16, 4)]
+    assert runs[0] == runs[1] and losses[0] == losses[1]
+    assert len({one["audio"] for run in runs[:3] for one in run}) == 8
+    assert all(one["audio"] == one["video"] for run in runs[:3] for one in run)
+    assert all(one["audio"] != one["video"] for one in runs[3])
+    fit(SMALL.at("training.epochs", 1), cached, log := Kept())
+    assert len(seen) == 16 and log.rows[0]["loss"] != losses[0][0]
+
+
+def test_a_penalty_is_added_to_the_loss_and_pulls_weights_to_zero(cached):
+    sizes = {}
+    for l2 in (0.0, 0.1):
+        how = SMALL.at("training.l2", l2).at("training.optimizer", "sgd")
+        run = fit(how.at("training.learning_rate", 0.1), cached, log := Kept())
+        sizes[l2] = (log.rows[0]["loss"], run.model.embed["audio"].project.weight.norm().item())
+    assert sizes[0.1][0] == sizes[0.0][0]  # what is logged is the loss of the labels
+    assert sizes[0.1][1] < 0.99 * sizes[0.0][1]
 
 
 def test_weight_decay_is_for_the_weights_of_linear_layers_alone(fitted):

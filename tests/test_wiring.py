@@ -6,10 +6,12 @@ from mbt_cli.wiring import (
     Line,
     exchanges,
     layers,
+    live,
     name_of,
     parse,
     reach,
     streams,
+    tidy,
     without,
 )
 
@@ -133,3 +135,41 @@ def test_a_wiring_goes_by_the_first_name_that_means_it():
 def test_streams_are_those_read_and_those_written():
     assert streams([parse("fsn <- audio", TWO)]) == {"fsn", "audio"}
     assert streams(layers("bottleneck", 0, 2, TWO)) == {"audio", "video", "fsn"}
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("modalities", [TWO, THREE])
+def test_every_line_of_a_strategy_is_read(fusion, modalities):
+    for fusion_layer in range(4):
+        asked = layers(fusion, fusion_layer, 3, modalities)
+        assert live(asked, modalities) == asked
+
+
+def test_a_line_nobody_reads_is_not_run():
+    beside = layers("each <- each; fsn <- all fsn", 1, 3, TWO)
+    assert live(beside, TWO) == layers("late", 3, 3, TWO)
+    hub = layers("each <- each fsn; fsn <- all fsn", 1, 3, TWO)
+    assert live(hub, TWO) == [*hub[:2], parse("each <- each fsn", TWO)]
+    after = layers("video <- video fsn then fsn <- audio fsn", 0, 2, TWO)
+    assert live(after, TWO) == [after[0], parse("video <- video fsn", TWO)]
+
+
+def test_a_stream_nobody_reads_later_is_not_written_unless_its_line_reads_it():
+    given = layers("audio fsn <- audio; video <- video fsn", 0, 2, TWO)
+    assert live(given, TWO) == [given[0], parse("audio <- audio; video <- video fsn", TWO)]
+    kept = layers("bottleneck", 0, 1, TWO)
+    assert live(kept, TWO) == kept
+
+
+def test_what_is_read_out_decides_which_lines_are_run():
+    assert live(layers("late", 2, 2, TWO), ["video"]) == [parse("video <- video", TWO)] * 2
+    cross = layers("cross_attention", 0, 2, TWO)
+    assert live(cross, ["video"]) == [cross[0], parse("video <- all", TWO)]
+    assert live(cross, []) == [(), ()]
+
+
+def test_spaces_in_a_wiring_are_no_other_wiring():
+    assert tidy("  audio   fsn<-audio fsn ;video <-  video then fsn<- all") == (
+        "audio fsn <- audio fsn; video <- video then fsn <- all"
+    )
+    assert tidy("cross_attention") == "cross_attention"

@@ -35,6 +35,7 @@ def from_official(tree: Tree, spec: architecture.MBT) -> dict[str, Tensor]:
     Raises KeyError for a path that is not there, MbtError for a wiring the official code has not.
     """
     spec = spec.canonical()
+    blocks = list(_blocks(spec))
     state = _norm(tree, "Transformer/encoder_norm", "norm")
     state |= _dense(tree, "output_projection", "head")
     if spec.pre_logits:
@@ -46,7 +47,7 @@ def from_official(tree: Tree, spec: architecture.MBT) -> dict[str, Tensor]:
         if spec.readout == "cls":
             alone = len(spec.modalities) == 1
             state[f"embed.{m}.cls"] = tree["cls" if alone or m == "video" else "clsspectrogram"][0]
-    for name, layer, m in _blocks(spec):
+    for name, layer, m in blocks:
         state |= _block(tree, f"Transformer/encoderblock_{layer}{SUFFIX.get(m, '')}", name)
     if spec.bottlenecks:
         state["fsn"] = tree["bottleneck"][0]
@@ -83,11 +84,11 @@ def from_image_vit(
     if spec.pre_logits and "pre_logits/kernel" in tree:
         state |= _dense(tree, "pre_logits", "pre_logits.0")
     for m in spec.modalities:
+        frames, rows, columns = _layout(spec, m, shapes[m])
         kernel = _inflated(tree["embedding/kernel"], spec.patch_of(shapes[m]), tubelet)
         if shapes[m][0] == 1:
             kernel = kernel.sum(-2, keepdims=True)
         state |= _patches(kernel, tree["embedding/bias"], m)
-        frames, rows, columns = _layout(spec, m, shapes[m])
         table = np.tile(_resized(grid, rows, columns), (frames, 1))
         state[f"embed.{m}.position"] = np.concatenate([cls, table]) if read_cls else table
         alone = len(spec.modalities) == 1
