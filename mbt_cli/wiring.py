@@ -130,13 +130,12 @@ def live(layers: Sequence[Wiring], outputs: Collection[str]) -> list[Wiring]:
     for wiring in reversed(layers):
         steps: list[Step] = []
         for step in reversed(wiring):
-            used = [line for line in step if not needed.isdisjoint(line.writes)]
-            wanted = [needed | set(line.reads) for line in used]
             lines = tuple(
-                Line(tuple(s for s in line.writes if s in keep), line.reads)
-                for line, keep in zip(used, wanted, strict=True)
+                Line(tuple(w for w in line.writes if w in needed or w in line.reads), line.reads)
+                for line in step
+                if not needed.isdisjoint(line.writes)
             )
-            needed = needed.union(*wanted)
+            needed = needed.union(*(line.reads for line in lines))
             steps = [lines, *steps] if lines else steps
         kept = [tuple(steps), *kept]
     return kept
@@ -185,7 +184,7 @@ def _expand(
     if len(words) == 2:
         raise MbtError("A line of a wiring may say 'each' or 'rest', but one line says both.")
     word = words[0] if words else ""
-    turns = {"each": modalities, "rest": rest, "": [""]}[word]
+    turns = {"each": modalities, "rest": rest}.get(word, [word])
 
     def streams(side: list[str], turn: str) -> tuple[str, ...]:
         names = [

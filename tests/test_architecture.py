@@ -77,3 +77,45 @@ def test_spaces_make_no_other_model():
 )  # fmt: skip
 def test_a_joint_readout_is_one_vector_for_all(readout, joint):
     assert MBT(readout=readout).joint is joint
+
+
+BOUNDS = [
+    ("depth", 1, 0, "at least 1"), ("width", 1, 0, "at least 1"), ("heads", 1, 0, "at least 1"),
+    ("bottlenecks", 0, -1, "at least 0"), ("fusion_layer", 0, -1, "at least 0"),
+    ("sampled_frames", 0, -1, "at least 0"), ("pre_logits", 0, -1, "at least 0"),
+    ("mlp_ratio", 0.1, 0.0, "above 0"), ("norm_eps", 1e-12, 0.0, "above 0"),
+    ("stochastic_depth", 0.0, -0.1, "at least 0"), ("position_std", 0.0, -0.1, "at least 0"),
+    ("stochastic_depth", 0.9, 1.0, "below 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "good", "bad", "bound"), BOUNDS)
+def test_a_field_out_of_its_bounds_is_one_sentence(field, good, bad, bound):
+    fits = {"fusion_layer": 0, "heads": 1}
+    MBT(**(fits | {field: good})).check()
+    with pytest.raises(MbtError) as error:
+        MBT(**(fits | {field: bad})).check()
+    assert str(error.value) == f"model.{field} must be {bound}, but is {bad}."
+
+
+def test_fusion_may_start_after_the_last_layer_and_not_later():
+    MBT(fusion_layer=12, depth=12).check()
+    with pytest.raises(MbtError) as error:
+        MBT(fusion_layer=13, depth=12).check()
+    assert str(error.value) == (
+        "model.fusion_layer is 13, but the model has 12 layers: choose 0 to 12."
+    )
+
+
+@pytest.mark.parametrize(
+    "changes", [{"tubelet": (0, 16, 16)}, {"tubelet": (1, 16, 0)}, {"patch": (16, 0)}]
+)
+def test_a_patch_of_no_extent_is_refused(changes):
+    with pytest.raises(MbtError) as error:
+        MBT(**changes).check()
+    assert str(error.value) == "model.tubelet and model.patch must be 1 or more on each axis."
+
+
+def test_what_a_wiring_says_without_bottleneck_tokens_may_have_a_name():
+    assert MBT(fusion="each <- all fsn", bottlenecks=0).canonical().fusion == "cross_attention"
+    assert MBT(fusion="each <- all fsn").canonical().fusion == "each <- all fsn"

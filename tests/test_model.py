@@ -6,8 +6,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from mbt_cli.architecture import MBT as Spec
+from mbt_cli.errors import MbtError
 from mbt_cli.model.embed import Embed
-from mbt_cli.model.fusion import Layer
+from mbt_cli.model.fusion import Layer, join
 from mbt_cli.model.mbt import MBT, predict
 from mbt_cli.model.transformer import Attention, Block
 from mbt_cli.wiring import FUSIONS, layers, parse, reach
@@ -354,6 +355,45 @@ def test_bottlenecks_off_is_late_fusion_with_the_same_weights():
         close(m(clip)[modality], logits)
 
 
+def refused(m: MBT, fusion: str) -> str:
+    with pytest.raises(MbtError) as error:
+        m.rewire(fusion)
+    return str(error.value)
+
+
+def test_a_model_cannot_be_rewired_to_what_it_has_no_blocks_or_tokens_for():
+    assert refused(model("cross_attention", 1), "bottleneck") == (
+        "bottleneck cannot run this model: it has no bottleneck tokens."
+    )
+    assert refused(model("bottleneck", 1), "self_attention") == (
+        "self_attention cannot run this model: it has 1 blocks a layer, and this model, trained"
+        " with bottleneck, has 2."
+    )
+
+
+def test_shared_weights_run_any_number_of_lines():
+    m, clip = model("bottleneck", 1, share_weights=True), views()
+    before = m(clip)
+    m.rewire("self_attention")
+    other = model("self_attention", 1, share_weights=True)
+    other.load_state_dict({k: v for k, v in m.state_dict().items() if k != "fsn"})
+    for modality, logits in other(clip).items():
+        close(m(clip)[modality], logits)
+        assert (logits - before[modality]).abs().max() > 1e-3
+
+
+def test_what_needs_no_copy_and_no_second_norm_has_none():
+    layer, z = Layer(parse("late", TWO), block), tokens(audio=AUDIO, video=VIDEO)
+    assert join(z, ("audio",)) is z["audio"]
+    norms, made = [], []
+    first = layer.blocks[0]
+    first.norm1.register_forward_hook(lambda *_: norms.append(1))
+    first.register_forward_hook(lambda _, __, y: made.append(y))
+    after = layer(z)
+    assert len(norms) == 1
+    assert after["audio"].data_ptr() == made[0].data_ptr()
+
+
 def test_stochastic_depth_drops_whole_branches_of_a_clip_and_rescales_nothing():
     one = Block(D, HEADS, D, "tanh", 1e-6, 0.5)
     nn.init.constant_(one.mlp[2].weight, 0.0)
@@ -371,6 +411,9 @@ def test_stochastic_depth_is_linear_in_depth_from_zero():
     m = model("late", 4, stochastic_depth=0.3)
     rates = [getattr(layer.blocks[0].drop, "drop_prob", 0.0) for layer in m.layers]
     assert rates == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    for depth, last in ((1, 0.0), (2, 0.3)):
+        m = model("late", 4, depth=depth, stochastic_depth=0.3)
+        assert getattr(m.layers[-1].blocks[0].drop, "drop_prob", 0.0) == last
 
 
 def test_a_fresh_model_is_initialised_as_the_official_one():

@@ -1,6 +1,7 @@
 """Weights from elsewhere; that the official ones are read rightly is in test_golden.py."""
 
 from dataclasses import replace
+from math import isqrt
 
 import numpy as np
 import pytest
@@ -121,21 +122,24 @@ def test_a_tubelet_has_the_kernel_in_its_central_frame_or_a_share_in_each():
     )  # fmt: skip
     np.testing.assert_array_equal(central[:, :, 1], kernel)
     assert not central[:, :, [0, 2]].any()
+    default = from_image_vit(tree, SPEC, SHAPES)["embed.video.project.weight"]
+    assert default.dtype == torch.float32
+    np.testing.assert_array_equal(default, central.reshape(D, -1))
     for frame in range(3):
         np.testing.assert_allclose(average[:, :, frame], kernel / 3, rtol=1e-5)
 
 
 def test_a_view_of_one_channel_is_taken_for_three_alike():
     tree = vit()
-    one = MBT(SPEC, mono := SHAPES | {"audio": (1, 15, 14)}, C)
+    mono = SHAPES | {"audio": (1, 15, 14), "video": (1, 6, 10, 21)}
+    one = MBT(SPEC, mono, C)
     three = MBT(SPEC, SHAPES, C)
     for model, shapes in ((one, mono), (three, SHAPES)):
         model.load_state_dict(from_image_vit(tree, SPEC, shapes), strict=False)
-    view = torch.randn(2, 1, 15, 14)
-    torch.testing.assert_close(
-        one.embed["audio"](view), three.embed["audio"](view.expand(-1, 3, -1, -1)),
-        rtol=1e-4, atol=1e-4,
-    )  # fmt: skip
+    for m, shape in mono.items():
+        view = torch.randn(2, *shape)
+        alike = view.repeat_interleave(3, 1)
+        torch.testing.assert_close(one.embed[m](view), three.embed[m](alike), rtol=1e-4, atol=1e-4)
 
 
 def test_pre_logits_are_taken_where_both_have_them():
@@ -144,6 +148,7 @@ def test_pre_logits_are_taken_where_both_have_them():
     tree = vit(**more)
     state = from_image_vit(tree, spec, SHAPES)
     np.testing.assert_array_equal(state["pre_logits.0.weight"], tree["pre_logits/kernel"].T)
+    assert "norm.weight" in state
     assert "pre_logits.0.weight" not in from_image_vit(tree, SPEC, SHAPES)
     assert "pre_logits.0.weight" not in from_image_vit(vit(), spec, SHAPES)
 
@@ -165,22 +170,39 @@ def test_as_released_bottleneck_tokens_start_as_cls_and_a_grid_of_positions(toke
 @pytest.mark.parametrize("tokens", [1, 6, 8, 12])
 def test_a_number_that_makes_no_grid_is_one_sentence(tokens):
     spec = replace(SPEC, bottlenecks=tokens)
-    with pytest.raises(MbtError, match=f"lays {tokens - 1} bottleneck tokens"):
+    with pytest.raises(MbtError) as error:
         from_image_vit(vit(), spec, SHAPES, released=True)
+    rows = max(1, isqrt(tokens - 1))
+    assert str(error.value) == (
+        f"The released initialisation lays {tokens - 1} bottleneck tokens besides the one from CLS"
+        f" out as a grid of {rows} rows, which leaves some over: choose another model.bottlenecks."
+    )
     assert "fsn" not in from_image_vit(vit(), spec, SHAPES)
+
+
+def test_without_cls_all_bottleneck_tokens_are_in_the_grid():
+    spec = replace(SPEC, bottlenecks=5, readout="mean_joint")
+    with pytest.raises(MbtError, match="lays 5 bottleneck tokens out as a grid of 2 rows"):
+        from_image_vit(vit(), spec, SHAPES, released=True)
 
 
 def test_another_patch_and_feature_vectors_are_one_sentence():
     with pytest.raises(MbtError, match=r"The ViT's patch is 5x7, but the model's is 3x7"):
         from_image_vit(vit(), replace(SPEC, patch=(3, 7)), SHAPES)
+    with pytest.raises(MbtError, match=r"The ViT's patch is 5x7, but the model's is 5x3: make the"):
+        from_image_vit(vit(), replace(SPEC, tubelet=(3, 5, 3)), SHAPES)
     with pytest.raises(MbtError, match=r"cannot initialise audio: its views are feature vectors"):
         from_image_vit(vit(), SPEC, SHAPES | {"audio": (5, 7)})
 
 
 def test_a_wiring_the_official_code_has_not_is_one_sentence():
     spec = replace(SPEC, fusion="self_attention")
-    with pytest.raises(MbtError, match="none for 'audio video' alone"):
+    with pytest.raises(MbtError) as error:
         from_image_vit(vit(), spec, SHAPES)
+    assert str(error.value) == (
+        "The official code has a block for each modality or one for all, and none for 'audio video'"
+        " alone: set model.share_weights=true, or choose another model.fusion."
+    )
     with pytest.raises(MbtError, match="none for 'audio video' alone"):
         from_official({}, spec)
     with pytest.raises(MbtError, match="none for 'fsn' alone"):

@@ -69,7 +69,6 @@ def test_a_stream_named_twice_in_a_line_is_there_once():
         ("audio <- ", "A line of a wiring reads"),
         ("audio <- video <- audio", "A line of a wiring reads"),
         ("each <- each; ", "A line of a wiring reads"),
-        ("each <- rest", "one line says both"),
         ("bottleneck_flow_first", "No fusion strategy is called"),
     ],
 )
@@ -77,6 +76,14 @@ def test_what_is_no_wiring_is_one_sentence(text, sentence):
     with pytest.raises(MbtError, match=sentence.replace("?", r"\?")) as caught:
         parse(text, TWO)
     assert "\n" not in str(caught.value)
+
+
+def test_a_line_says_each_or_rest():
+    with pytest.raises(MbtError) as caught:
+        parse("each <- rest", TWO)
+    assert str(caught.value) == (
+        "A line of a wiring may say 'each' or 'rest', but one line says both."
+    )
 
 
 def test_a_strategy_that_names_an_absent_modality_is_refused():
@@ -130,6 +137,8 @@ def test_a_wiring_goes_by_the_first_name_that_means_it():
     assert name_of(parse("each <- all", TWO), TWO) == "cross_attention"
     assert name_of(parse("all <- all", ("audio",)), ("audio",)) == "late"
     assert name_of(parse("audio <- video", TWO), TWO) is None
+    other = ("audio", "flow")  # of these no strategy can name the video
+    assert name_of(parse("bottleneck_audio_first", other), other) == "bottleneck_audio_first"
 
 
 def test_streams_are_those_read_and_those_written():

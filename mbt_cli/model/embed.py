@@ -40,7 +40,7 @@ class Embed(nn.Module):
         """Each patch's values as one vector: channels first, then the axes in their order."""
         covered = view if self.frames is None else view[:, :, self.frames]
         if self.frames is not None and self.tall:
-            covered = rearrange(covered, "b c t h w -> b c 1 (t h) w")
+            covered = covered.flatten(2, 3).unsqueeze(2)  # (b, c, 1, t * h, w)
         for axis, (cells, extent) in enumerate(zip(self.grid, self.patch, strict=True), 2):
             covered = covered.narrow(axis, 0, cells * extent)
         pattern, letters = CUTS[len(self.patch)]

@@ -47,8 +47,8 @@ def from_official(tree: Tree, spec: architecture.MBT) -> dict[str, Tensor]:
         if spec.readout == "cls":
             alone = len(spec.modalities) == 1
             state[f"embed.{m}.cls"] = tree["cls" if alone or m == "video" else "clsspectrogram"][0]
-    for name, layer, m in blocks:
-        state |= _block(tree, f"Transformer/encoderblock_{layer}{SUFFIX.get(m, '')}", name)
+    for name, layer, suffix in blocks:
+        state |= _block(tree, f"Transformer/encoderblock_{layer}{suffix}", name)
     if spec.bottlenecks:
         state["fsn"] = tree["bottleneck"][0]
     return _tensors(state)
@@ -78,7 +78,7 @@ def from_image_vit(
     spec = spec.canonical()
     positions = tree[f"{POSITIONS}/pos_embedding"][0]
     cls, grid = positions[:1], positions[1:]
-    grid = grid.reshape(isqrt(len(grid)), isqrt(len(grid)), -1)
+    grid = grid.reshape(isqrt(len(grid)), isqrt(len(grid)), len(cls[0]))
     read_cls = spec.readout == "cls"
     state = _norm(tree, "Transformer/encoder_norm", "norm")
     if spec.pre_logits and "pre_logits/kernel" in tree:
@@ -102,8 +102,7 @@ def from_image_vit(
 
 
 def _blocks(spec: architecture.MBT) -> Iterator[tuple[str, int, str]]:
-    """The name of each block here, its layer, and the modality whose block it is there; '' where
-    all modalities share it."""
+    """The name of each block here, its layer, and the suffix of its name there."""
     for layer, wiring in enumerate(spec.wirings()):
         lines = [line for step in wiring for line in step]
         for place, line in enumerate(lines[:1] if spec.share_weights else lines):
@@ -114,12 +113,13 @@ def _blocks(spec: architecture.MBT) -> Iterator[tuple[str, int, str]]:
                     f" '{' '.join(line.writes)}' alone: set model.share_weights=true, or choose"
                     " another model.fusion."
                 )
-            m = "" if spec.share_weights else written[0]
-            yield f"layers.{layer}.blocks.{place}", layer, m
+            suffix = "" if spec.share_weights else SUFFIX[written[0]]
+            yield f"layers.{layer}.blocks.{place}", layer, suffix
 
 
 def _patches(kernel: np.ndarray, bias: np.ndarray, m: str) -> dict[str, np.ndarray]:
-    ours = np.moveaxis(kernel, (-1, -2), (0, 1)).reshape(kernel.shape[-1], -1)
+    width = len(bias)
+    ours = np.moveaxis(kernel, (-1, -2), (0, 1)).reshape(width, kernel.size // width)
     return {f"embed.{m}.project.weight": ours, f"embed.{m}.project.bias": bias}
 
 
@@ -145,9 +145,10 @@ def _layout(spec: architecture.MBT, m: str, shape: tuple[int, ...]) -> tuple[int
 
 
 def _resized(grid: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Positions (h, w, d), bilinearly, corners on corners, as (rows * columns, d)."""
-    resized = zoom(grid, (rows / grid.shape[0], columns / grid.shape[1], 1), order=1)
-    return resized.reshape(rows * columns, -1)
+    """A square of positions (n, n, d), bilinearly, corners on corners, as (rows * columns, d)."""
+    side, _, width = grid.shape
+    resized = zoom(grid, (rows / side, columns / side, 1), order=1)
+    return resized.reshape(rows * columns, width)
 
 
 def _bottleneck(cls: np.ndarray, grid: np.ndarray, tokens: int, read_cls: bool) -> np.ndarray:
@@ -166,8 +167,8 @@ def _bottleneck(cls: np.ndarray, grid: np.ndarray, tokens: int, read_cls: bool) 
 
 def _block(tree: Tree, path: str, name: str) -> dict[str, np.ndarray]:
     parts = [f"{path}/{ATTENTION}/{part}" for part in ("query", "key", "value")]
-    width = tree[f"{parts[0]}/kernel"].shape[0]
-    out = tree[f"{path}/{ATTENTION}/out/kernel"]
+    out, bias = (tree[f"{path}/{ATTENTION}/out/{part}"] for part in ("kernel", "bias"))
+    width = len(bias)
     state = {
         f"{name}.attention.qkv.weight": np.concatenate(
             [tree[f"{part}/kernel"].reshape(width, width).T for part in parts]
@@ -176,7 +177,7 @@ def _block(tree: Tree, path: str, name: str) -> dict[str, np.ndarray]:
             [tree[f"{part}/bias"].reshape(width) for part in parts]
         ),
         f"{name}.attention.out.weight": out.reshape(width, width).T,
-        f"{name}.attention.out.bias": tree[f"{path}/{ATTENTION}/out/bias"],
+        f"{name}.attention.out.bias": bias,
     }
     for ours, theirs in MLP.items():
         state |= _dense(tree, f"{path}/{theirs}", f"{name}.{ours}")

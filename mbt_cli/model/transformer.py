@@ -31,7 +31,7 @@ class Attention(nn.Module):
     def weights(self, x: Queries, context: Context) -> Float[Tensor, "b n m"]:
         """How much each query reads each key, mean over heads; rows sum to 1."""
         q, k, _ = self.project(x, context)
-        scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+        scores = q @ k.mT * q.shape[-1] ** -0.5
         return scores.softmax(-1).mean(1)
 
     def project(self, x: Queries, context: Context) -> tuple[Tensor, Tensor, Tensor]:
