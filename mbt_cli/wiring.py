@@ -115,8 +115,14 @@ def without(wiring: Wiring, stream: str) -> Wiring:
 
 
 def layers(fusion: str, fusion_layer: int, depth: int, modalities: Sequence[str]) -> list[Wiring]:
-    """The wiring of every layer: late below `fusion_layer` (L_f), `fusion` from there up."""
+    """The wiring of every layer: late below `fusion_layer` (L_f), `fusion` from there up.
+
+    A modality alone has nothing to fuse: every strategy by name is late fusion then, as in the
+    official code; a wiring that is written out is run as it reads.
+    """
     late, fused = parse("late", modalities), parse(fusion, modalities)
+    if len(modalities) == 1 and fusion in FUSIONS:
+        fused = late
     return [late if layer < fusion_layer else fused for layer in range(depth)]
 
 

@@ -82,7 +82,7 @@ def test_a_wiring_that_has_a_name_goes_by_it():
     assert MBT(fusion="fsn <- all fsn").canonical().fusion == "fsn <- all fsn"
 
 
-@pytest.mark.parametrize("fusion", ["cross_attention", "self_attention", "late"])
+@pytest.mark.parametrize("fusion", ["cross_attention", "self_attention", "bottleneck", "late"])
 def test_all_strategies_of_one_modality_are_one_run(fusion):
     alone = MBT(fusion=fusion, modalities=("audio",)).canonical()
     assert alone == MBT(fusion="late", modalities=("audio",)).canonical()

@@ -182,3 +182,12 @@ def test_spaces_in_a_wiring_are_no_other_wiring():
         "audio fsn <- audio fsn; video <- video then fsn <- all"
     )
     assert tidy("cross_attention") == "cross_attention"
+
+
+@pytest.mark.parametrize("fusion", ["late", "cross_attention", "self_attention", "bottleneck"])
+def test_a_modality_alone_has_nothing_to_fuse(fusion):
+    alone = layers(fusion, 0, 2, ("audio",))
+    assert alone == layers("late", 2, 2, ("audio",))
+    assert layers("each fsn <- each fsn", 0, 1, ("audio",)) == [
+        parse("audio fsn <- audio fsn", ("audio",))
+    ]
