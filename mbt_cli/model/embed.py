@@ -8,7 +8,7 @@ MBT, eq. 1 and 4; what a whole number of patches does not cover at an end is lef
 from math import prod
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -51,7 +51,7 @@ class Embed(nn.Module):
         x = self.project(self.patches(view))
         if self.cls is None:
             return x
-        return torch.cat([repeat(self.cls, "1 d -> b 1 d", b=len(x)), x], 1)
+        return torch.cat([self.cls.expand(len(x), 1, -1), x], 1)
 
     def forward(self, view: Float[Tensor, "b c *space"]) -> Float[Tensor, "b n d"]:
         return self.tokens(view) + self.position

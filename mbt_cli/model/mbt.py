@@ -9,7 +9,6 @@ from functools import partial
 from typing import cast
 
 import torch
-from einops import repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -62,7 +61,7 @@ class MBT(nn.Module):
         """Views (b, c, *space) by modality to logits."""
         z: Streams = {m: embed(views[m]) for m, embed in self.embed.items()}
         if self.fsn is not None:
-            z[FSN] = repeat(self.fsn, "n d -> b n d", b=len(next(iter(z.values()))))
+            z[FSN] = self.fsn.expand(len(next(iter(z.values()))), -1, -1)
         for layer in self.layers:
             z = layer(z)
         return self.read_out({m: z[m] for m in self.spec.modalities})

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Literal
 
 import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -26,7 +25,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Queries, context: Context) -> Queries:
         y = F.scaled_dot_product_attention(*self.project(x, context))
-        return self.out(rearrange(y, "b h n d -> b n (h d)"))
+        return self.out(y.transpose(1, 2).flatten(2))
 
     def weights(self, x: Queries, context: Context) -> Float[Tensor, "b n m"]:
         """How much each query reads each key, mean over heads; rows sum to 1."""
