@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from mbt_cli import __version__
 from mbt_cli.errors import MbtError, Stopped
 from mbt_cli.grid import grids, load_grid
+from mbt_cli.options import HERE, DataFolder, Device, Results, Settings, setting
 from mbt_cli.recipes import RECIPES
 from mbt_cli.wiring import FUSIONS
 
@@ -21,24 +23,12 @@ app = typer.Typer(
     " bottleneck fusion at every fusion layer, with what each costs.",
 )
 
-Results = Annotated[
-    Path, typer.Option("--results", envvar="MBT_RESULTS", help="Where records and reports live.")
-]
-HERE = Path("results")
-DataFolder = Annotated[
-    Path | None, typer.Option("--data", help="The folder with the recipe's clips.")
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="Set a field; may be given again and again."),
-]
-Device = Annotated[str, typer.Option(help="cpu, cuda, mps; auto: the GPU if there is one.")]
 
-
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         typer.echo(f"mbt-cli {__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()
@@ -91,17 +81,18 @@ def ablate(
     from mbt_cli.executors import executor_of
     from mbt_cli.runs import Run, run_folder, writable
     from mbt_cli.study import ask, base_of
-    from mbt_cli.terminal import Screen, plan_table, price, stdout
+    from mbt_cli.tables import plan_table, price
+    from mbt_cli.terminal import Screen, stdout
     from mbt_cli.tracking import Tracker
 
     console = stdout()
-    question, changed = load_grid(grid), dict(sorted(map(_setting, settings or [])))
+    question, changed = load_grid(grid), dict(sorted(map(setting, settings or [])))
     base = base_of(question, recipe, changed)
     manifest = open_manifest(base.data, data)
     study = ask(question, recipe, base, changed, manifest)
     planned = plan_runs(study, seeds, results, rerun_stale=rerun_stale)
     if plan:
-        console.print(plan_table(planned, study))
+        console.print(plan_table(planned, study), crop=False)
         console.print(price(planned, manifest))
         return
     writable(results)
@@ -140,6 +131,70 @@ def ablate(
 
 
 @app.command()
+def flops(
+    grid: Annotated[
+        str | None, typer.Option(help="The question: a name, or the path of a .py file.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="The base experiment; by default synthetic.")
+    ] = None,
+    settings: Settings = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the table there as well.")
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Time each cell's model, and watch its memory.")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option(help="To measure on: cpu, cuda, mps; by default the GPU if any.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads to measure with; by default 1.")
+    ] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="The paper's Fig. 3 beside our formula; no grid.")
+    ] = False,
+) -> None:
+    """What each cell of a grid costs, in closed form: nothing is trained, no clip is needed."""
+    from mbt_cli import measure as measuring
+    from mbt_cli import prices, tables
+    from mbt_cli.environment import device_of
+    from mbt_cli.published import figure3
+    from mbt_cli.study import base_of
+    from mbt_cli.terminal import Screen, stdout
+
+    console = stdout()
+    if csv:
+        prices.writable(csv)
+    if paper:
+        if grid or recipe or settings or measure or device or threads:
+            raise MbtError("--paper is a table of its own: leave out all options but --csv.")
+        points = figure3()
+        rows = [point.row() for point in points]
+        console.print(tables.of_paper(points), crop=False)
+    elif not grid:
+        raise MbtError("Which grid? As in --grid fusion_layer; or --paper for the paper's Fig. 3.")
+    else:
+        if not measure and (device or threads):
+            raise MbtError("--device and --threads say how to measure: add --measure.")
+        question = load_grid(grid)
+        base = base_of(question, recipe or "synthetic", dict(map(setting, settings or [])))
+        found, fields = prices.prices(question, base), prices.further(question, base)
+        rows = [prices.row(price, fields) for price in found]
+        if measure:
+            where = device_of(device or "auto")
+            measuring.check(found)
+        console.print(tables.of_prices(found, fields), crop=False)
+        if measure:
+            with Screen(console).bar("Measuring", len(found), "cells") as advance:
+                took = measuring.measured(found, where, threads or 1, advance)
+            rows = [row | asdict(one) for row, one in zip(rows, took, strict=True)]
+            console.print("", tables.of_measured(found, took, fields), sep="\n", crop=False)
+    if csv:
+        prices.save(rows, csv)
+
+
+@app.command()
 def evaluate(
     key: Annotated[str, typer.Argument(help="A finished run's key, or the beginning of it.")],
     settings: Settings = None,
@@ -161,7 +216,7 @@ def evaluate(
     from mbt_cli.terminal import Screen, headline, stdout
 
     console, run, how = stdout(), run_of(results, key), Evaluation()
-    for name, value in map(_setting, settings or []):
+    for name, value in map(setting, settings or []):
         how = how.at(name, value)
     manifest = open_manifest(run.experiment.data, data)
     with executor_of(os.cpu_count() or 1, 1) as executor:
@@ -186,13 +241,6 @@ def report(
     from mbt_cli.terminal import stdout
 
     stdout().print(write_report(study(results, name), results))
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise MbtError(f"--set takes FIELD=VALUE, such as model.width=64, but got '{text}'.")
-    return name.strip(), value.strip()
 
 
 def main() -> None:

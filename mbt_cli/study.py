@@ -97,14 +97,20 @@ class Study:
 def base_of(grid: Grid, recipe: str, settings: Mapping[str, str]) -> Experiment:
     """A recipe's base experiment with some fields set.
 
-    Raises MbtError where a setting is wrong, or sets what the grid varies.
+    Raises MbtError where a setting is wrong, or sets what the grid varies; where the grid has no
+    cells, or is drawn along a field there is not.
     """
     base = recipe_of(recipe)
     for name, value in settings.items():
         if name == "training.seed":
-            raise MbtError("training.seed is crossed with every grid: use --seeds in its place.")
+            raise MbtError("training.seed is crossed with every grid: leave it to ablate --seeds.")
         base = base.at(name, value)
     values, cells = base.flat(), list(grid.cells(base))
+    if not cells:
+        raise MbtError(f"The grid {grid.name} has no cells: its function must give some.")
+    for name in (grid.x, grid.by):
+        if name not in values:
+            raise UnknownName(f"field of the grid {grid.name}", name, values)
     for name in settings:
         if name in (grid.x, grid.by) or any(cell.flat()[name] != values[name] for cell in cells):
             raise MbtError(

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,12 +16,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from mbt_cli.ablate import Planned, Result
-from mbt_cli.data.manifest import Manifest
 from mbt_cli.errors import MbtError
-from mbt_cli.study import Study, plain, word
 
 WIDTH = 120
 """Of lines that go to a file or a pipe."""
@@ -46,7 +43,7 @@ class Screen:
         self._overall: TaskID | None = None
 
     @contextmanager
-    def bar(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    def bar(self, title: str, total: int, things: str = "clips") -> Iterator[Callable[[int], None]]:
         """A bar for so many things; the time it took is left as a line."""
         began = shown = time.monotonic()
         done = 0
@@ -65,7 +62,7 @@ class Screen:
             progress.remove_task(task)
         if total:
             seconds = time.monotonic() - began
-            self.console.print(f"{title}: {done:,} clips in {seconds:.0f} s")
+            self.console.print(f"{title}: {done:,} {things} in {seconds:.0f} s")
 
     def say(self, sentence: str) -> None:
         """A line of its own."""
@@ -111,38 +108,6 @@ def headline(figures: Mapping[str, Any]) -> str:
     groups = figures["groups"].items()
     return "  ".join(
         said + [f"{g} {one['mAP']:.2f}" for g, one in groups if one["mAP"] is not None]
-    )
-
-
-def plan_table(planned: Sequence[Planned], study: Study) -> Table:
-    """Every run of a plan with its price."""
-    table = Table(header_style="bold")
-    further = [word(name) for name in study.further]
-    for name in ("key", "strategy", "L_f", *further, "seed"):
-        table.add_column(name, justify="left" if name in ("key", "strategy") else "right")
-    for name in ("parameters", "GMACs", "GFLOPs", "over late"):
-        table.add_column(name, justify="right")
-    table.add_column("state")
-    for run in planned:
-        model, values = run.experiment.model, run.experiment.flat()
-        table.add_row(
-            run.key, model.strategy, str(model.fusion_layer),
-            *(str(plain(values[name])) for name in study.further),
-            str(run.experiment.training.seed), f"{run.cost.parameters:,}",
-            f"{run.cost.gmacs:.4g}", f"{run.cost.gflops:.4g}", f"{run.overhead:+.1%}",
-            "finished" if run.done else "[bold]new[/bold]",
-        )  # fmt: skip
-    return table
-
-
-def price(planned: Sequence[Planned], manifest: Manifest) -> str:
-    """What a plan will take, in one line: a training step costs about three forward passes."""
-    todo = [run for run in planned if not run.done]
-    clips = manifest.count("train")
-    tflops = sum(3 * run.cost.gflops * clips * run.experiment.training.epochs for run in todo) / 1e3
-    return (
-        f"{len(planned)} runs: {len(planned) - len(todo)} finished, {len(todo)} to do,"
-        f" about {tflops:,.3g} TFLOP of training on {clips:,} clips."
     )
 
 

@@ -59,7 +59,7 @@ def logged(tmp_path_factory):
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
 
 
-@pytest.mark.parametrize("words", [(), ("ablate",), ("report",), ("evaluate",)])
+@pytest.mark.parametrize("words", [(), ("ablate",), ("report",), ("evaluate",), ("flops",)])
 def test_help_loads_nothing_heavy(words):
     code = (
         "import sys; from mbt_cli.cli import app\n"
@@ -80,7 +80,7 @@ def test_help_lists_what_there_is(mbt):
 
 def test_every_command_says_what_it_does():
     names = {command.callback.__name__ for command in app.registered_commands}
-    assert names == {"ablate", "evaluate", "report"}
+    assert names == {"ablate", "evaluate", "flops", "report"}
     assert all(command.callback.__doc__ for command in app.registered_commands)
 
 
@@ -118,7 +118,7 @@ def test_a_plan_lists_every_run_with_its_price_and_runs_nothing(mbt, tmp_path):
             "model.fusion_layer is what the grid fusion_layer varies",
         ),
         (("--grid", "fusion_layer", "--set", "model.fusion=late"), "is what the grid"),
-        (("--grid", "fusion_layer", "--set", "training.seed=2"), "use --seeds"),
+        (("--grid", "fusion_layer", "--set", "training.seed=2"), "leave it to ablate --seeds"),
         (("--grid", "fusion_layer", "--data", "."), "leave out --data"),
         (("--grid", "fusion_layer", "--recipe", "grid_corpus"), "needs --data"),
         (("--grid", "fusion_layer", "--recipe", "grid_corpus", "--data", "/nowhere"), "no folder"),
@@ -133,6 +133,15 @@ def test_a_file_that_asks_nothing_is_one_sentence(mbt, tmp_path):
     (tmp_path / "empty.py").write_text("GRID = 3\n")
     said = refused(mbt("ablate", "--grid", tmp_path / "empty.py", "--plan"))
     assert "must define GRID = Grid(" in said
+    head = "from mbt_cli.grid import Grid\nGRID = Grid(lambda base: "
+    for text, sentence in (
+        ("[], x='model.width', by='model.fusion')", "The grid empty has no cells"),
+        ("[base], x='model.widht', by='model.fusion')", "Did you mean 'model.width'?"),
+        ("[base], x='model.width', by='model.fusoin')", "Did you mean 'model.fusion'?"),
+    ):
+        (tmp_path / "empty.py").write_text(head + text)
+        for command in (("ablate", "--plan"), ("flops",)):
+            assert sentence in refused(mbt(*command, "--grid", tmp_path / "empty.py"))
 
 
 def test_a_folder_without_clips_is_one_sentence(mbt, tmp_path):

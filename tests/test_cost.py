@@ -1,12 +1,31 @@
+from dataclasses import replace
+from itertools import product
+from typing import get_args, get_type_hints
+
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from mbt_cli.architecture import MBT
-from mbt_cli.cost import COSTS, cost, mbt_cost, overhead
+from mbt_cli.cost import (
+    AS_PUBLISHED,
+    COSTS,
+    as_published,
+    cost,
+    mbt_as_published,
+    mbt_cost,
+    overhead,
+    tokens,
+)
 from mbt_cli.dataset import Synthetic, Views
 from mbt_cli.experiment import Experiment
-from mbt_cli.model.count import counted
+from mbt_cli.model import build, fusion
+from mbt_cli.model.count import counted, counted_model
+from mbt_cli.published import CLASSES as PAPER_CLASSES
+from mbt_cli.published import MODEL as PAPER
+from mbt_cli.published import SHAPES as PAPER_SHAPES
 from mbt_cli.recipes import RECIPES, recipe
-from mbt_cli.wiring import FUSIONS
+from mbt_cli.wiring import FSN, FUSIONS
 
 CLASSES = 13
 SMALL = Experiment(
@@ -14,25 +33,63 @@ SMALL = Experiment(
     model=MBT(depth=3, width=22, heads=11, mlp_ratio=1.5, tubelet=(2, 5, 7), patch=(11, 5),
               bottlenecks=3, fusion_layer=1),
 )  # fmt: skip
+SHAPES = SMALL.data.views.shapes
+READOUTS = get_args(get_type_hints(MBT)["readout"])
+READ_BY_NOBODY = ("each <- each; fsn <- all fsn", "each <- each fsn; fsn <- all fsn")
+OWN = (*READ_BY_NOBODY, "video <- audio", "audio fsn <- video then each <- fsn each")
 
 
-@pytest.mark.parametrize("fusion", [*FUSIONS, "each <- each; fsn <- all fsn", "video <- audio"])
-@pytest.mark.parametrize(
-    ("fusion_layer", "share"), [(0, False), (0, True), (2, False), (2, True), (3, False)]
-)
-def test_the_closed_form_is_what_torch_counts(fusion, fusion_layer, share):
-    experiment = SMALL.at("model.fusion", fusion).at("model.fusion_layer", fusion_layer)
-    experiment = experiment.at("model.share_weights", share)
-    assert counted(experiment, CLASSES) == cost(experiment, CLASSES)
+def model_of(**fields):
+    return replace(SMALL.model, **fields)
 
 
-@pytest.mark.parametrize("readout", ["cls", "mean_joint", "mean_each"])
-@pytest.mark.parametrize("modalities", ["audio", "video", "audio,video"])
-@pytest.mark.parametrize("bottlenecks", [0, 1, 5])
-def test_it_is_for_every_readout_modality_and_bottleneck(readout, modalities, bottlenecks):
-    experiment = SMALL.at("model.readout", readout).at("model.modalities", modalities)
-    experiment = experiment.at("model.bottlenecks", bottlenecks)
-    assert counted(experiment, CLASSES) == cost(experiment, CLASSES)
+def agree(model, shapes=SHAPES):
+    """The closed form is what torch counts, to the digit."""
+    found = counted_model(model, shapes, CLASSES)
+    assert found == mbt_cost(model.canonical(), shapes, CLASSES), model
+    return found
+
+
+@pytest.mark.parametrize("name", [*FUSIONS, *OWN])
+def test_the_closed_form_is_what_torch_counts(name):
+    """At every L_f and number of bottleneck tokens; sharing and read-outs in turn, so that every
+    strategy, and every L_f and number, meets each of them."""
+    start = [*FUSIONS, *OWN].index(name)
+    numbers = (0, 1, 3) if "fsn" in FUSIONS.get(name, name) else (3, 3)
+    for turn, (layer, b) in enumerate(product((0, 1, 2), numbers), start):
+        share, readout = bool(turn % 2), READOUTS[turn % len(READOUTS)]
+        agree(
+            model_of(fusion=name, fusion_layer=layer, bottlenecks=b, share_weights=share,
+                     readout=readout, depth=2)
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_it_is_for_every_readout_of_one_modality_and_two(readout):
+    for modalities in (("audio",), ("video",), ("video", "audio")):
+        agree(model_of(readout=readout, pre_logits=17, modalities=modalities, depth=1))
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "released"])
+def test_it_is_where_frames_are_sampled(sampling):
+    counts = []
+    for frames, shape in product((2, 3, 7), ((3, 5, 19, 19), (3, 8, 20, 14))):
+        model = model_of(sampled_frames=frames, sampling=sampling, tubelet=(1, 5, 7), depth=1)
+        shapes = SHAPES | {"video": shape}
+        agree(model, shapes)
+        counts.append(tokens(model, shapes)["video"])
+    # 4 x 2 of 5 x 7 in a frame of 20 x 14; 19 leaves 4 over, which the released way joins
+    each = {"uniform": (2, 3, 5, 2, 3, 7), "released": (2, 3, 5, 3, 3, 7)}[sampling]
+    rows = [n * 19 // 5 if sampling == "released" else 3 * n for n in each[:3]]
+    assert counts[::2] == [1 + 2 * row for row in rows]
+    assert counts[1::2] == [1 + 8 * n for n in each[3:]]
+
+
+@pytest.mark.parametrize("name", [*FUSIONS, *READ_BY_NOBODY])
+def test_it_is_for_three_modalities(name):
+    shapes = SHAPES | {"radar": (2, 29)}
+    model = model_of(fusion=name, modalities=("video", "radar", "audio"), depth=2)
+    agree(model, shapes)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -40,32 +97,108 @@ def test_it_is_for_every_recipe(name):
     assert counted(recipe(name), CLASSES) == cost(recipe(name), CLASSES)
 
 
-def test_every_family_has_a_formula():
-    assert set(COSTS) == {"mbt"}
+def test_every_family_has_its_formulas():
+    assert set(COSTS) == set(AS_PUBLISHED) == {"mbt"}
 
 
-PAPER = MBT(
-    width=768, depth=12, heads=12, fusion_layer=8, bottlenecks=5, tubelet=(2, 16, 16),
-    patch=(16, 16),
-)  # fmt: skip
-"""Fig. 3: t = 4 s, 784 video and 200 audio tokens, 5 bottleneck tokens in the official code."""
-SHAPES = {"audio": (3, 400, 128), "video": (3, 8, 224, 224)}
+def test_a_line_nobody_reads_costs_nothing():
+    deaf, whispers = READ_BY_NOBODY
+    late = agree(model_of(fusion="late"))
+    assert agree(model_of(fusion=deaf)) == late
+    # in the last layer nobody reads fsn any more: a block and its tokens fewer than in others
+    heard = agree(model_of(fusion=whispers, fusion_layer=1)).parameters - late.parameters
+    block = (agree(model_of(fusion="late", depth=4)).parameters - late.parameters) // 2
+    assert heard == block + SMALL.model.bottlenecks * SMALL.model.width
+
+
+@pytest.mark.parametrize("name", [*FUSIONS, *OWN])
+def test_every_parameter_that_is_counted_is_used(name):
+    torch.manual_seed(0)
+    views = {m: torch.randn(1, *shape) for m, shape in SHAPES.items()}
+    for turn, (layer, share) in enumerate(product((0, 2), (False, True))):
+        spec = model_of(
+            fusion=name, fusion_layer=layer, share_weights=share, readout=READOUTS[turn],
+            pre_logits=7 * turn,
+        )  # fmt: skip
+        built = build(spec, SHAPES, CLASSES)
+        sum(logits.sum() for logits in built(views).values()).backward()
+        assert [n for n, p in built.named_parameters() if p.grad is None] == []
+        total = sum(p.numel() for p in built.parameters())
+        assert total == mbt_cost(spec.canonical(), SHAPES, CLASSES).parameters
+
+
+def test_attention_is_not_lost_where_no_fused_kernel_is_counted():
+    """Torch counts none of it on the CPU: there full self-attention would cost what late does."""
+    late, full = (model_of(fusion=f, fusion_layer=0) for f in ("late", "self_attention"))
+    more = agree(full).macs - agree(late).macs
+    n, m = (tokens(late, SHAPES)[name] for name in ("audio", "video"))
+    assert more == late.depth * 2 * late.width * ((n + m) ** 2 - n**2 - m**2) > 0
+
+
+def officially(layer, z):
+    """A layer as the official code runs it: every line over all its tokens, own rows kept."""
+    for step in layer.steps():
+        takes = {}
+        for line, block in step:
+            either = (*line.writes, *(s for s in line.reads if s not in line.writes))
+            x = fusion.join(z, either)
+            for stream, take in fusion.split(block(x, x), z, either):
+                if stream in line.writes:
+                    takes.setdefault(stream, []).append(take)
+        z = z | {stream: torch.stack(some).mean(0) for stream, some in takes.items()}
+    return z
 
 
 @pytest.mark.parametrize(
-    ("fusion_layer", "published"), [(0, 98.39), (4, 98.05), (8, 97.70), (10, 97.53), (12, 97.36)]
+    ("name", "share"), [*((f, False) for f in FUSIONS), ("cross_attention", True)]
 )
-def test_the_papers_gflops_are_our_gmacs_within_one_percent(fusion_layer, published):
-    from dataclasses import replace
+def test_as_published_is_what_the_official_form_costs_for_the_same_output(name, share, monkeypatch):
+    model = model_of(fusion=name, share_weights=share, head_init="xavier")
+    torch.manual_seed(0)
+    views = {m: torch.randn(2, *shape, dtype=torch.float64) for m, shape in SHAPES.items()}
+    built = build(model, SHAPES, CLASSES).double()
+    cheap = built(views)
+    monkeypatch.setattr(fusion.Layer, "forward", officially)
+    for m, logits in built(views).items():
+        torch.testing.assert_close(logits, cheap[m], rtol=1e-9, atol=1e-9)
+    found = counted_model(model, SHAPES, CLASSES)
+    assert found.macs == mbt_as_published(model.canonical(), SHAPES, CLASSES)
 
-    model = replace(PAPER, fusion_layer=fusion_layer).canonical()
-    assert mbt_cost(model, SHAPES, 527).gmacs == pytest.approx(published, rel=0.01)
+
+@pytest.mark.parametrize("layer", range(4))
+def test_cross_attention_as_published_is_a_block_over_all_tokens_for_each_modality(layer):
+    """By hand: what `each <- all` saves in a fused layer is, for each modality, the rest's rows."""
+    cross = SMALL.at("model.fusion", "cross_attention").at("model.fusion_layer", layer)
+    d, h, length = 22, 33, tokens(cross.model, SHAPES)
+    n, m = length["audio"], length["video"]
+    block = 4 * (n + m) * d * d + 2 * (n + m) ** 2 * d + 2 * (n + m) * d * h
+    alone = sum(4 * k * d * d + 2 * k * k * d + 2 * k * d * h for k in (n, m))
+    late = cost(SMALL.at("model.fusion", "late"), CLASSES).macs
+    assert as_published(cross, CLASSES) == late + (3 - layer) * (2 * block - alone)
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        x = torch.empty(1, n + m, d)
+        fusion.Block(d, 11, h, "tanh", 1e-6, 0.0)(x, x)
+    assert counter.get_total_flops() == 2 * block
+
+
+@pytest.mark.parametrize("name", [*FUSIONS, *OWN])
+def test_as_published_is_never_below_and_differs_only_where_a_line_reads_others(name):
+    reads_others = ("cross_attention", *OWN[1:])
+    for layer in range(4):
+        one = SMALL.at("model.fusion", name).at("model.fusion_layer", layer)
+        extra = as_published(one, CLASSES) - cost(one, CLASSES).macs
+        assert extra > 0 if name in reads_others and layer < 3 else extra == 0, (layer, extra)
 
 
 def test_parameters_are_those_of_the_official_tree():
     # vitb_param_tree: rgb 32 x 224 x 224 in 2 x 16 x 16 tubelets, spectrogram 800 x 128, 3 channels
     shapes = {"audio": (3, 800, 128), "video": (3, 32, 224, 224)}
-    assert mbt_cost(PAPER, shapes, 527).parameters == 175_009_295
+    model = replace(PAPER, fusion_layer=8)
+    assert mbt_cost(model, shapes, PAPER_CLASSES).parameters == 175_009_295
+
+
+def test_tokens_of_the_papers_setting():
+    assert tokens(PAPER, PAPER_SHAPES) == {"audio": 201, "video": 785, FSN: 5}
 
 
 def test_a_gflop_is_half_a_gmac():

@@ -383,15 +383,16 @@ def test_shared_weights_run_any_number_of_lines():
 
 
 def test_what_needs_no_copy_and_no_second_norm_has_none():
-    layer, z = Layer(parse("late", TWO), block), tokens(audio=AUDIO, video=VIDEO)
+    z = tokens(audio=AUDIO, video=VIDEO, fsn=FSN)
     assert join(z, ("audio",)) is z["audio"]
-    norms, made = [], []
-    first = layer.blocks[0]
-    first.norm1.register_forward_hook(lambda *_: norms.append(1))
-    first.register_forward_hook(lambda _, __, y: made.append(y))
-    after = layer(z)
-    assert len(norms) == 1
-    assert after["audio"].data_ptr() == made[0].data_ptr()
+    for fusion, norms in (("late", 1), ("bottleneck", 1), ("cross_attention", 2)):
+        layer, normed, made = Layer(parse(fusion, TWO), block), [], []
+        first = layer.blocks[0]
+        first.norm1.register_forward_hook(lambda *_, to=normed: to.append(1))
+        first.register_forward_hook(lambda _, __, y, to=made: to.append(y))
+        after = layer(z)
+        assert len(normed) == norms
+        assert after["audio"].data_ptr() == made[0].data_ptr()
 
 
 def test_stochastic_depth_drops_whole_branches_of_a_clip_and_rescales_nothing():

@@ -37,6 +37,17 @@ def open_manifest(data: Data, root: Path | None) -> Manifest:
     return grid_corpus.manifest(data, root)
 
 
+def classes_of(data: Data) -> int:
+    """How many classes a dataset has; known without its clips."""
+    if isinstance(data, Synthetic):
+        from mbt_cli.data import world
+
+        return len(world.CLASSES)
+    from mbt_cli.data import grid_corpus
+
+    return len(grid_corpus.WORDS[data.target])
+
+
 def make_ready(data: Data, manifest: Manifest, work: Work) -> Cached:
     """Renders what is to be rendered, decodes what was not decoded before; all views, to read.
 

@@ -131,7 +131,8 @@ def _inflated(kernel: np.ndarray, patch: tuple[int, ...], how: str) -> np.ndarra
     if len(patch) == 2:
         return kernel
     frames = patch[0]
-    shares = np.full(frames, 1 / frames) if how == "average" else np.eye(frames)[frames // 2]
+    central, average = np.eye(frames)[frames // 2], np.full(frames, 1 / frames)
+    shares = {"central": central, "average": average}[how]
     return np.stack([(kernel * share).astype(kernel.dtype) for share in shares])
 
 

@@ -1,0 +1,185 @@
+"""What a forward pass takes on this machine: time and memory, each model in a fresh process.
+
+One clip (batch 1) in evaluation mode, without gradients, in the precision of the run.
+"""
+
+import ctypes
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import quantiles
+from typing import Any, cast
+
+from mbt_cli.errors import MbtError
+from mbt_cli.executors import Local
+from mbt_cli.experiment import Experiment
+from mbt_cli.prices import Price
+
+WARM_UP = 3
+"""Passes before the first that counts."""
+LEAST, MOST, ENOUGH_S = 10, 500, 2.0
+"""Passes that count, at least and at most; between these, as many as fit into so many seconds."""
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model for a fresh process, and where it is to run."""
+
+    cell: Experiment
+    classes: int
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of a forward pass over one clip."""
+
+    median_ms: float
+    q1_ms: float
+    """A quarter of the passes took less."""
+    q3_ms: float
+    """A quarter of the passes took more."""
+    passes: int
+    """How many were timed."""
+    peak_mib: float
+    """Memory at its fullest, over what was there before the model was built."""
+    device: str
+    device_name: str
+    threads: int
+    torch: str
+    """Its version."""
+    precision: str
+    """Of matrix products."""
+
+
+def check(found: Sequence[Price]) -> None:
+    """Raises MbtError where a price is not what torch counts in the built model."""
+    from mbt_cli.model.count import counted
+
+    for price in found:
+        if (real := counted(price.cell, price.classes)) != price.cost:
+            raise MbtError(
+                f"{price.cell.title} should have {price.cost.parameters:,} parameters and"
+                f" {price.cost.macs:,} MACs, but torch counts {real.parameters:,} and"
+                f" {real.macs:,}: report this as a bug of mbt-cli."
+            )
+
+
+def measured(
+    found: Sequence[Price], device: str, threads: int, advance: Callable[[int], None]
+) -> list[Measured]:
+    """Each price's model, one after the other, in a process of its own.
+
+    Raises MbtError where a process dies.
+    """
+    results = []
+    for price in found:
+        job = Job(price.cell, price.classes, device, threads)
+        try:
+            with Local(1, threads) as fresh:
+                (outcome,) = fresh.run(measure, [job], lambda _, __: None)
+        except MbtError as error:
+            if not isinstance(error.__cause__, BrokenProcessPool):
+                raise
+            raise MbtError(
+                f"{price.cell.title} cannot be measured here: its process died (out of memory, or"
+                " killed)."
+            ) from error
+        if outcome.error:
+            raise outcome.error
+        results.append(cast("Measured", outcome.value))
+        advance(1)
+    return results
+
+
+def measure(job: Job, _emit: Callable[[Any], None]) -> Measured:
+    """One model, in whatever process this is called."""
+    import torch
+
+    from mbt_cli.environment import environment
+    from mbt_cli.model import build
+    from mbt_cli.train import autocast
+
+    torch.set_num_threads(job.threads)
+    spec, shapes, wait = job.cell.model, job.cell.data.views.shapes, _waiter(job.device)
+    views = {m: torch.randn(1, *shapes[m], device=job.device) for m in spec.modalities}
+    small = replace(spec, width=spec.heads, depth=1, fusion_layer=0)
+    with torch.inference_mode(), autocast(job.cell.training, job.device):
+        # what libraries load and set up at their first use is no part of the model
+        build(small, shapes, job.classes).to(job.device).eval()(views)
+        peak = memory_watch(job.device)
+        model = build(spec, shapes, job.classes).to(job.device).eval()
+
+        def passed() -> float:
+            wait()
+            began = time.perf_counter()
+            model(views)
+            wait()
+            return time.perf_counter() - began
+
+        for _ in range(WARM_UP):
+            passed()
+        times = [passed() for _ in range(LEAST)]
+        while len(times) < MOST and sum(times) < ENOUGH_S:
+            times.append(passed())
+    grown = peak() / MIB
+    q1, median, q3 = (1e3 * q for q in quantiles(times, n=4, method="inclusive"))
+    where = environment(job.device)
+    return Measured(
+        median_ms=median, q1_ms=q1, q3_ms=q3, passes=len(times), peak_mib=grown,
+        device=job.device, device_name=where["device_name"], threads=where["threads"],
+        torch=where["versions"]["torch"], precision=job.cell.training.precision,
+    )  # fmt: skip
+
+
+def memory_watch(device: str) -> Callable[[], int]:
+    """From now on; what it gives says by how many bytes memory has grown at its fullest.
+
+    Of a GPU what torch has allocated there. Else the resident memory of this process, on Linux
+    from a high-water mark that is set back now, elsewhere from the highest there ever was.
+    """
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+        there = torch.cuda.memory_allocated(device)
+        return lambda: torch.cuda.max_memory_allocated(device) - there
+    with suppress(AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)  # what was freed before is not there to be used unseen
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        before = _highest()
+        return lambda: _highest() - before
+    resident = _status("VmRSS")
+    return lambda: _status("VmHWM") - resident
+
+
+def _waiter(device: str) -> Callable[[], None]:
+    """Waits until the device has done what it was told."""
+    import torch
+
+    if device.startswith("cuda"):
+        return lambda: torch.cuda.synchronize(device)
+    return torch.mps.synchronize if device == "mps" else lambda: None
+
+
+def _status(name: str) -> int:
+    """A figure of Linux about this process, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (found,) = (line.split()[1] for line in lines if line.startswith(f"{name}:"))
+    return 1024 * int(found)
+
+
+def _highest() -> int:
+    """The most resident memory this process ever had, in bytes."""
+    import resource
+    import sys
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,167 @@
+"""Costs as tables for a terminal, each with the words that say what is counted."""
+
+from collections.abc import Sequence
+from math import floor, log10
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mbt_cli.ablate import Planned
+from mbt_cli.data.manifest import Manifest
+from mbt_cli.measure import WARM_UP, Measured
+from mbt_cli.prices import Price
+from mbt_cli.published import CONVENTIONS, SOURCE, Point, farthest
+from mbt_cli.study import Study, plain, word
+
+FOLD = len("cross_attention")
+"""A strategy's column is at least as wide as this, or as its longest."""
+WORDS = ("key", "strategy", "state")
+"""Columns that begin at the left; numbers end at the right."""
+SAME = "="
+"""In place of a number that is the executed one."""
+
+
+def plan_table(planned: Sequence[Planned], study: Study) -> Table:
+    """Every run of a plan with its price. Wide ones are to be printed uncropped."""
+    runs = [run.experiment for run in planned]
+    values = [run.flat() for run in runs]
+    return _table(
+        ("key", [run.key for run in planned]),
+        ("strategy", [run.model.strategy for run in runs]),
+        ("L_f", [str(run.model.fusion_layer) for run in runs]),
+        *((word(name), [str(plain(one[name])) for one in values]) for name in study.further),
+        ("seed", [str(run.training.seed) for run in runs]),
+        ("parameters", [f"{run.cost.parameters:,}" for run in planned]),
+        ("GMACs", _aligned([run.cost.gmacs for run in planned])),
+        ("GFLOPs", _aligned([run.cost.gflops for run in planned])),
+        ("over\nlate", [f"{run.overhead:+.1%}" for run in planned]),
+        ("state", ["finished" if run.done else "new" for run in planned]),
+    )
+
+
+def price(planned: Sequence[Planned], manifest: Manifest) -> str:
+    """What a plan will take, in one line: a training step costs about three forward passes."""
+    todo = [run for run in planned if not run.done]
+    clips = manifest.count("train")
+    tflops = sum(3 * run.cost.gflops * clips * run.experiment.training.epochs for run in todo) / 1e3
+    return (
+        f"{len(planned)} runs: {len(planned) - len(todo)} finished, {len(todo)} to do,"
+        f" about {tflops:,.3g} TFLOP of training on {clips:,} clips."
+    )
+
+
+def of_prices(found: Sequence[Price], fields: Sequence[str]) -> Group:
+    """What each cell costs, and what is counted. Wide ones are to be printed uncropped."""
+    gmacs = [price.cost.gmacs for price in found]
+    published = _aligned([price.published / 1e9 for price in found])
+    over = [f"{price.published_over_late:+.1%}" for price in found]
+    other = [price.published != price.cost.macs for price in found]
+    classes = " or ".join(f"{n:,}" for n in sorted({price.classes for price in found}))
+    return _page(
+        _table(
+            *_named(found, fields),
+            ("parameters", [f"{price.cost.parameters:,}" for price in found]),
+            ("GMACs", _aligned(gmacs)),
+            ("GFLOPs", _aligned([price.cost.gflops for price in found])),
+            ("over\nlate", [f"{price.over_late:+.1%}" for price in found]),
+            ("GMACs as\npublished", _where(other, published)),
+            ("over\nlate", _where(other, over)),
+        ),
+        f"One clip, one view, forward pass, {classes} classes. Counted are the matrix products;"
+        " 1 GMAC (10⁹ multiply-accumulates) is 2 GFLOPs. Over late: against late fusion in the"
+        " same model. As published: the official code runs each encoder of cross-attention over all"
+        " the tokens it reads and throws the others' rows away, for the same output;"
+        f" {SAME} where that changes nothing.",
+    )
+
+
+def of_measured(
+    found: Sequence[Price], measured: Sequence[Measured], fields: Sequence[str]
+) -> Group:
+    """What each cell took here, and what exactly was measured, on what."""
+    one = measured[0]
+    precisions = " or ".join(sorted({one.precision for one in measured}))
+    on = one.device_name + ("" if one.device == "cpu" else f" ({one.device})")
+    grows = "what torch allocates there" if one.device.startswith("cuda") else "resident memory"
+    return _page(
+        _table(
+            *_named(found, fields),
+            ("GMACs", _aligned([price.cost.gmacs for price in found])),
+            ("median ms", [f"{one.median_ms:#.4g}" for one in measured]),
+            ("quartiles ms", [f"{one.q1_ms:#.4g} to {one.q3_ms:#.4g}" for one in measured]),
+            ("passes", [str(one.passes) for one in measured]),
+            ("peak MiB", [f"{one.peak_mib:,.1f}" for one in measured]),
+        ),
+        f"Measured on {on}, CPU threads: {one.threads}, torch {one.torch}: forward passes of one"
+        f" clip (batch 1, evaluation mode, {precisions}) after {WARM_UP} to warm up, each cell in a"
+        " fresh process. Half of the passes lie between the quartiles. Peak: how far"
+        f" {grows} grows from before the model is built; its weights are in it, the clip and the"
+        " libraries are not.",
+    )
+
+
+def of_paper(points: Sequence[Point]) -> Group:
+    """Under which conventions, Fig. 3 (right) beside our formula, and how far off that is."""
+    far = farthest(points)
+    size = f"{100 * abs(far.deviation):.2f} %"
+    return _page(
+        "\n".join((f"{SOURCE}:", *(f"- {one}" for one in CONVENTIONS))),
+        _table(
+            ("strategy", [point.fusion for point in points]),
+            ("L_f", [str(point.fusion_layer) for point in points]),
+            ("printed\nGFLOPs", [f"{point.printed_gflops:.2f}" for point in points]),
+            ("our\nGMACs", [f"{point.gmacs:.2f}" for point in points]),
+            ("deviation", [f"{point.deviation:+.2%}" for point in points]),
+        ),
+        f"Largest deviation: {size} ({far.fusion} at L_f = {far.fusion_layer})",
+    )
+
+
+Column = tuple[str, list[str]]
+"""Its name, and its text in each row."""
+
+
+def _table(*columns: Column) -> Table:
+    """Words to the left, folded where room is short; then numbers to the right, never cut."""
+    table = Table(
+        box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True,
+        show_edge=False,
+    )  # fmt: skip
+    for name, texts in columns:
+        widest = max(map(len, (*texts, *name.split())))
+        table.add_column(
+            name, justify="left" if name in WORDS else "right", overflow="fold",
+            min_width=min(widest, FOLD) if name == "strategy" else widest,
+        )  # fmt: skip
+    for row in zip(*(texts for _, texts in columns), strict=True):
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _page(*parts: RenderableType) -> Group:
+    """One below the other, with a blank line between."""
+    shown = [Text(part) if isinstance(part, str) else part for part in parts]
+    return Group(*[line for part in shown for line in (Text(), part)][1:])
+
+
+def _named(found: Sequence[Price], fields: Sequence[str]) -> list[Column]:
+    """The columns that say which cell it is."""
+    models, values = [price.cell.model for price in found], [price.cell.flat() for price in found]
+    return [
+        ("strategy", [model.strategy for model in models]),
+        ("L_f", [str(model.fusion_layer) for model in models]),
+        *((word(field), [str(plain(one[field])) for one in values]) for field in fields),
+    ]
+
+
+def _where(other: Sequence[bool], texts: Sequence[str]) -> list[str]:
+    """The texts, or the sign for what is the same."""
+    return [text if differs else SAME for differs, text in zip(other, texts, strict=True)]
+
+
+def _aligned(values: Sequence[float]) -> list[str]:
+    """Numbers of one column: as many decimals as give the smallest of them four digits."""
+    decimals = max(0, 3 - floor(log10(min(values))))
+    return [f"{value:,.{decimals}f}" for value in values]
