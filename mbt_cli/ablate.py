@@ -1,5 +1,6 @@
 """(A study's runs - what is finished) -> an executor: plan them, make the data ready, do them."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.metrics import Figures
 from mbt_cli.runs import FINISHED, Record, Run, run_folder
 from mbt_cli.study import Study
+
+LEAST_PAUSE = 50
+"""Between two checkpoints, over the time that one takes."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class Job:
     record: Path
     device: str
     threads: int
+    checkpoint_s: float
+    """Seconds from one checkpoint to the next."""
 
 
 def plan(study: Study, seeds: int, results: Path, *, rerun_stale: bool = False) -> list[Planned]:
@@ -98,7 +104,7 @@ def plan(study: Study, seeds: int, results: Path, *, rerun_stale: bool = False) 
 
 def ablate(
     planned: Sequence[Planned], manifest: Manifest, results: Path, *, executor: Executor,
-    min_coverage: float, device: str, threads: int, show: Show, track: Track,
+    min_coverage: float, device: str, threads: int, checkpoint_s: float, show: Show, track: Track,
 ) -> int:  # fmt: skip
     """Does every planned run that is not done; how many failed.
 
@@ -107,10 +113,9 @@ def ablate(
     """
     todo = [run for run in planned if not run.done]
     views = ready(todo[0].experiment, manifest, min_coverage, executor, show)
+    how = (device, threads, checkpoint_s)
     jobs = [
-        Job(
-            one.experiment, one.cost, manifest, views, run_folder(results, one.key), device, threads
-        )
+        Job(one.experiment, one.cost, manifest, views, run_folder(results, one.key), *how)
         for one in todo
     ]
 
@@ -171,20 +176,20 @@ def execute(job: Job, emit: Callable[[Any], None]) -> Result:
     data = Cached(job.manifest, job.views)
     record = Record(job.record)
     classes = job.manifest.classes
-    record.begin(
-        job.experiment,
-        {
-            "cost": {"parameters": job.cost.parameters, "macs": job.cost.macs},
-            "classes": list(classes),
-            "left_out": data.left_out,
-            "code": code(),
-            "environment": environment(job.device),
-        },
-    )
+    facts = {
+        "cost": {"parameters": job.cost.parameters, "macs": job.cost.macs},
+        "classes": list(classes),
+        "left_out": data.left_out,
+        "code": code(),
+    }
+    state = record.resume(**facts)
+    if state is None:
+        record.begin(job.experiment, {**facts, "environment": environment(job.device)})
     try:
         if (real := counted(job.experiment, len(classes))) != job.cost:
             raise RuntimeError(f"The model costs {real}, but the plan says {job.cost}.")
-        fitted = fit(job.experiment, data, _Log(record, emit), job.device)
+        log = _Log(record, emit, job.checkpoint_s)
+        fitted = fit(job.experiment, data, log, job.device, state)
         scores, found = evaluate(fitted.model, job.experiment, data, Evaluation(), job.device)
         record.evaluated(Evaluation(), found, scores, data.labels("test"), data.names("test"))
         record.finish(seconds=fitted.seconds, epoch=fitted.epoch, validation=fitted.validation)
@@ -223,9 +228,16 @@ def evaluate_again(
 class _Log:
     """Writes what a run measures into its record, and tells the caller's process."""
 
-    def __init__(self, record: Record, emit: Callable[[Any], None]) -> None:
-        self.record, self.emit = record, emit
-        self.best = record.best
+    def __init__(self, record: Record, emit: Callable[[Any], None], checkpoint_s: float) -> None:
+        self.record, self.emit, self.pause_s = record, emit, checkpoint_s
+        self.best, self.next_s = record.best, time.monotonic() + checkpoint_s
+
+    def step(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Keeps a checkpoint now and then, and never for more than a fiftieth of the time."""
+        if (began := time.monotonic()) >= self.next_s:
+            self.record.checkpoint(state())
+            took = time.monotonic() - began
+            self.next_s = time.monotonic() + max(self.pause_s, LEAST_PAUSE * took)
 
     def row(self, values: Mapping[str, Any]) -> None:
         self.record.row(values)

@@ -61,6 +61,9 @@ def ablate(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each run.")] = 1,
     device: Device = "auto",
+    checkpoint_s: Annotated[
+        float, typer.Option(min=0, help="Seconds of training that a kill may cost each run.")
+    ] = 30.0,
     plan: Annotated[
         bool, typer.Option("--plan", help="List the runs with their price, and stop.")
     ] = False,
@@ -110,7 +113,8 @@ def ablate(
                 with executor_of(min(at_once, todo), threads) as executor:
                     failed = run_all(
                         planned, manifest, results, executor=executor, min_coverage=min_coverage,
-                        device=where, threads=threads, show=Screen(console), track=track,
+                        device=where, threads=threads, checkpoint_s=checkpoint_s,
+                        show=Screen(console), track=track,
                     )  # fmt: skip
             except KeyboardInterrupt:
                 raise Stopped(

@@ -13,7 +13,17 @@ from mbt_cli.errors import MbtError
 
 PACKAGES = ("mbt-cli", "torch", "torchaudio", "numpy", "av", "scikit-learn", "einops")
 HERE = Path(__file__).parent
-DECIDES = ("wiring", "architecture", "model", "data", "train", "loss", "mixup", "metrics")
+DECIDES = (
+    "wiring",
+    "architecture",
+    "model",
+    "data",
+    "train",
+    "progress",
+    "loss",
+    "mixup",
+    "metrics",
+)
 """What of the package can change a result."""
 
 

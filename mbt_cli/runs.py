@@ -4,6 +4,7 @@
         run.json              what the run is: experiment, cost, data, environment, code
         metrics.jsonl         what was measured over time, a row a line
         weights.safetensors   of the best epoch
+        checkpoint.pt         all that training needs to go on; gone when the run is finished
         evaluations/<key>/    evaluation.json (what was scored, and its figures), scores.npz
         status.json           running, finished or failed; written last
 
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -103,6 +105,38 @@ class Record(Run):
         self._status(RUNNING)
         write(self.folder / "run.json", {"experiment": experiment.record(), **facts})
 
+    def resume(self, **facts: Any) -> dict[str, Any] | None:
+        """The state in which a run was left that was killed, and its record as it was then.
+
+        None where there is none, where it cannot be read, or where one of `facts` is not what
+        `run.json` says: then the run is to begin anew.
+        """
+        from torch import load
+
+        left, rows = Run(self.folder), self.folder / "metrics.jsonl"
+        if left.state != RUNNING or any(left.facts.get(n) != v for n, v in facts.items()):
+            return None
+        try:
+            path = self.folder / "checkpoint.pt"
+            state: dict[str, Any] = load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, LookupError, UnpicklingError):
+            return None
+        if weights := state["progress"]["weights"]:
+            self.best(weights)
+        lines = rows.read_bytes().splitlines(keepends=True) if rows.exists() else []
+        part = self.folder / "metrics.part"
+        part.write_bytes(b"".join(lines[: state["progress"]["rows"]]))
+        part.replace(rows)
+        return state
+
+    def checkpoint(self, state: Mapping[str, Any]) -> None:
+        """All that training needs to go on from here, in place of the last one."""
+        from torch import save
+
+        part = self.folder / "checkpoint.part"
+        save(dict(state), part)
+        part.replace(self.folder / "checkpoint.pt")
+
     def row(self, values: Mapping[str, Any]) -> None:
         """One row of what is measured over time."""
         with (self.folder / "metrics.jsonl").open("a") as file:
@@ -132,6 +166,7 @@ class Record(Run):
     def finish(self, **facts: Any) -> None:
         """The last thing written: from now on the run is done."""
         self._status(FINISHED, **facts)
+        (self.folder / "checkpoint.pt").unlink(missing_ok=True)
 
     def fail(self, error: Exception) -> None:
         """Keeps the error; a bug with its traceback."""

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,23 +23,14 @@ from mbt_cli.metrics import Figures, figures, primary
 from mbt_cli.mixup import draw, mixup
 from mbt_cli.model import build
 from mbt_cli.model.mbt import MBT, Logits, predict
+from mbt_cli.progress import Log, Progress, State
 
 ROWS_PER_EPOCH = 10
 """How often the mean training loss is logged."""
 SCORING_BATCH = 128
 
-Weights = dict[str, Tensor]
-
-
-@runtime_checkable
-class Log(Protocol):
-    """Who wants to know how a run goes."""
-
-    def row(self, values: Mapping[str, Any]) -> None:
-        """Figures at a step: loss and learning rate, or an epoch's validation."""
-
-    def best(self, weights: Weights) -> None:
-        """The weights of the best epoch so far."""
+DRAWS = ("order", "drops", "mixup")
+"""What a run draws, each on its own."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +45,17 @@ class Fitted:
     """Of training, without validation."""
 
 
-def fit(experiment: Experiment, data: Cached, log: Log, device: str = "cpu") -> Fitted:
-    """Trains a run; on the CPU the same values give the same weights, bit by bit.
+def fit(
+    experiment: Experiment,
+    data: Cached,
+    log: Log,
+    device: str = "cpu",
+    state: State | None = None,
+) -> Fitted:
+    """Trains a run, or goes on with one from the state it was left in.
+
+    On the CPU the same values give the same weights, bit by bit, with or without a break: what is
+    drawn at a step depends on the seed and the step alone.
 
     Raises MbtError where an epoch has no full batch, where the loss is no longer a number, or
     where no validation clip has a label.
@@ -71,52 +71,66 @@ def fit(experiment: Experiment, data: Cached, log: Log, device: str = "cpu") -> 
             f"training.batch_size is {how.batch_size}, but there are {len(places)} training clips:"
             " no batch can be filled."
         )
-    optimizer = optimizer_of(model, how)
-    order, mixes = torch.Generator().manual_seed(how.seed), np.random.default_rng(how.seed)
-    best: tuple[float, int, Weights, Figures] | None = None
-    step, seconds, losses = 0, 0.0, []
-    every = max(1, steps_per_epoch // ROWS_PER_EPOCH)
+    optimizer, at = optimizer_of(model, how), Progress()
+    if state:
+        at = Progress.restored(state, model, optimizer)
+    every, order = max(1, steps_per_epoch // ROWS_PER_EPOCH), None
 
-    for epoch in range(1, how.epochs + 1):
-        model.train()
+    def row(values: Mapping[str, Any]) -> None:
+        log.row({"step": at.step, "epoch": epoch, **values})
+        at.rows += 1
+
+    while at.step < how.epochs * steps_per_epoch:
         began = time.perf_counter()
-        rows = torch.randperm(len(places), generator=order)
-        for batch in rows[: steps_per_epoch * how.batch_size].split(how.batch_size):
-            rate = learning_rate(step, how, steps_per_epoch)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            inputs = batch_of(data, places[batch.numpy()], views, model.spec.modalities, device)
-            targets: Targets = (truth := labels[batch].to(device))
-            if how.mixup:
-                shares = draw(how.mixup, [*inputs], independent=how.mixup_independent, random=mixes)
-                inputs, targets = mixup(inputs, truth, shares)
-            with autocast(how, device):
-                logits = model(inputs)
-            value = loss(logits, targets, manifest.multi_label, how.label_smoothing)
-            descend(model, optimizer, value + penalty(model, how.l2), how.clip_norm)
-            step += 1
-            losses.append(value.detach())
-            if len(losses) == every:
-                mean = torch.stack(losses).mean().item()
-                if not math.isfinite(mean):
-                    raise MbtError(f"The training loss is {mean} at step {step} of seed {how.seed}:"
-                                   " try a lower training.learning_rate.")  # fmt: skip
-                log.row({"step": step, "epoch": epoch, "loss": mean, "learning_rate": rate})
-                losses = []
-        seconds += time.perf_counter() - began
-        found = evaluate(model, experiment, data, Evaluation(split="validation"), device)[1]
-        log.row({"step": step, "epoch": epoch, "validation": _means_only(found)})
-        reached = found[primary(manifest.multi_label)]
-        if reached is None:
-            raise MbtError("No validation clip has a label: no epoch can be chosen.")
-        if best is None or reached > best[0]:
-            weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-            best = (reached, epoch, weights, found)
-            log.best(weights)
+        epoch, place = at.step // steps_per_epoch + 1, at.step % steps_per_epoch
+        if order is None or place == 0:
+            order = torch.from_numpy(drawn(how.seed, "order", epoch).permutation(len(places)))
+            model.train()
+        batch = order[place * how.batch_size :][: how.batch_size]
+        torch.manual_seed(int(drawn(how.seed, "drops", at.step).integers(2**63)))
+        rate = learning_rate(at.step, how, steps_per_epoch)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        inputs = batch_of(data, places[batch.numpy()], views, model.spec.modalities, device)
+        targets: Targets = (truth := labels[batch].to(device))
+        if how.mixup:
+            random = drawn(how.seed, "mixup", at.step)
+            each = draw(how.mixup, [*inputs], independent=how.mixup_independent, random=random)
+            inputs, targets = mixup(inputs, truth, each)
+        with autocast(how, device):
+            logits = model(inputs)
+        value = loss(logits, targets, manifest.multi_label, how.label_smoothing)
+        descend(model, optimizer, value + penalty(model, how.l2), how.clip_norm)
+        at.step += 1
+        at.losses.append(value.detach())
+        if at.step % every == 0:
+            mean = torch.stack(at.losses).mean().item()
+            if not math.isfinite(mean):
+                raise MbtError(f"The training loss is {mean} at step {at.step} of seed {how.seed}:"
+                               " try a lower training.learning_rate.")  # fmt: skip
+            row({"loss": mean, "learning_rate": rate})
+            at.losses = []
+        at.seconds += time.perf_counter() - began
 
-    assert best is not None
-    model.load_state_dict(best[2])
-    return Fitted(model, best[1], best[3], seconds)
+        if at.step % steps_per_epoch == 0:
+            found = evaluate(model, experiment, data, Evaluation(split="validation"), device)[1]
+            row({"validation": _means_only(found)})
+            reached = found[primary(manifest.multi_label)]
+            if reached is None:
+                raise MbtError("No validation clip has a label: no epoch can be chosen.")
+            if reached > at.reached:
+                at.weights = {name: value.clone() for name, value in model.state_dict().items()}
+                at.reached, at.epoch, at.validation = reached, epoch, found
+                log.best(at.weights)
+        log.step(lambda: at.state(model, optimizer))
+
+    model.load_state_dict(at.weights)
+    return Fitted(model, at.epoch, at.validation, at.seconds)
+
+
+def drawn(seed: int, what: str, when: int) -> np.random.Generator:
+    """What a run draws for one purpose at one epoch or step, whatever was drawn before."""
+    return np.random.default_rng([seed, DRAWS.index(what), when])
 
 
 def descend(

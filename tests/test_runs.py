@@ -122,3 +122,53 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(MbtError, match="--results or MBT_RESULTS"):
         writable(tmp_path / "file")
+
+
+STATE = {"progress": {"rows": 1, "weights": {"head.weight": torch.zeros(2, 3)}}, "model": {}}
+
+
+def left(results, rows=3):
+    """A run that was killed after its checkpoint."""
+    run = Record(record(results, done=False).folder)
+    run.checkpoint(STATE)
+    for step in range(2, 1 + rows):
+        run.row({"step": step, "epoch": 1, "loss": 0.25})
+    return run
+
+
+def test_a_killed_run_is_left_as_at_its_checkpoint(tmp_path):
+    run = left(tmp_path)
+    state = run.resume(**FACTS)
+    assert state["progress"]["rows"] == 1
+    assert [row["step"] for row in Run(run.folder).curve()] == [1]
+    assert not Run(run.folder).weights()["head.weight"].any()
+    assert Run(run.folder).state == RUNNING
+
+
+def test_a_run_of_other_code_begins_anew(tmp_path):
+    run = left(tmp_path)
+    assert run.resume(**FACTS | {"code": "0ther"}) is None
+    assert len(Run(run.folder).curve()) == 3
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "empty", "other"])
+def test_a_checkpoint_that_cannot_be_read_is_none(tmp_path, damage):
+    run = left(tmp_path)
+    path = run.folder / "checkpoint.pt"
+    whole = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "other": b"text"}[damage])
+    assert run.resume(**FACTS) is None
+
+
+def test_a_failed_run_and_a_finished_one_begin_anew(tmp_path):
+    run = left(tmp_path)
+    run.fail(MbtError("no"))
+    assert run.resume(**FACTS) is None
+    run = left(tmp_path)
+    run.finish()
+    assert not (run.folder / "checkpoint.pt").exists()
+    assert run.resume(**FACTS) is None
+    nothing = Record(run_folder(tmp_path / "none", "0"))
+    assert nothing.resume(**FACTS) is None

@@ -14,7 +14,7 @@ from mbt_cli.experiment import Evaluation, Training
 from mbt_cli.mixup import draw
 from mbt_cli.model.mbt import predict
 from mbt_cli.recipes import recipe
-from mbt_cli.train import batch_of, evaluate, fit, learning_rate, optimizer_of
+from mbt_cli.train import batch_of, drawn, evaluate, fit, learning_rate, optimizer_of
 
 BASE = recipe("synthetic")
 SMALL = replace(
@@ -27,14 +27,23 @@ SMALL = replace(
 class Kept:
     """A log in memory."""
 
-    def __init__(self):
-        self.rows, self.weights = [], []
+    def __init__(self, stop_at=None):
+        self.rows, self.weights, self.stop_at, self.states = [], [], stop_at, 0
 
     def row(self, values):
         self.rows.append(values)
 
     def best(self, weights):
         self.weights.append(weights)
+
+    def step(self, state):
+        self.states += 1
+        if self.states == self.stop_at:
+            raise Killed(state())
+
+
+class Killed(Exception):
+    pass
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +68,35 @@ def test_the_same_run_gives_the_same_weights_bit_by_bit(cached, fitted):
     again = fit(SMALL, cached, Kept())
     for name, tensor in again.model.state_dict().items():
         assert torch.equal(tensor, fitted[0].model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 4, 9, 12])
+def test_a_run_goes_on_bit_by_bit_from_any_step(cached, tmp_path, stop_at):
+    """3 epochs of 4 steps, with everything that is drawn or remembered."""
+    how = SMALL.at("training.mixup", 0.3).at("training.mixup_independent", "true")
+    how = how.at("model.stochastic_depth", 0.5).at("training.l2", 1e-4)
+    whole = fit(how, cached, told := Kept())
+    with pytest.raises(Killed) as killed:
+        fit(how, cached, before := Kept(stop_at))
+    torch.save(killed.value.args[0], tmp_path / "state.pt")
+    torch.manual_seed(99)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    again = fit(how, cached, after := Kept(), state=state)
+    assert before.rows + after.rows == told.rows
+    assert len(before.rows) == state["progress"]["rows"]
+    assert (again.epoch, again.validation) == (whole.epoch, whole.validation)
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, again.model.state_dict()[name]), name
+    assert after.states == 12 - stop_at
+
+
+def test_what_is_drawn_depends_on_seed_purpose_and_time_alone():
+    values = {
+        (seed, what, when): drawn(seed, what, when).random()
+        for seed in range(3) for what in ("order", "drops", "mixup") for when in range(5)
+    }  # fmt: skip
+    assert len(set(values.values())) == 45
+    assert values[1, "mixup", 3] == drawn(1, "mixup", 3).random()
 
 
 def test_another_seed_moves_initialisation_and_order(cached, fitted):
