@@ -18,7 +18,7 @@ test: $(READY)  ## lint, types, floors, tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 golden: $(READY)  ## make golden DIR=FOLDER: our numbers against the official ones
-	PYTHONPATH=tests $(BIN)/python -m conformance $(DIR)
+	PYTHONPATH=tests $(BIN)/python -m conformance "$(DIR)"
 
 fix: $(READY)  ## what a tool can mend
 	$(BIN)/ruff check --fix .

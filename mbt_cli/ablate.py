@@ -17,7 +17,8 @@ from mbt_cli.errors import MbtError
 from mbt_cli.executors import Executor
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.metrics import Figures
-from mbt_cli.runs import FINISHED, Record, Run, run_folder
+from mbt_cli.record import Record
+from mbt_cli.runs import FINISHED, Run, run_folder
 from mbt_cli.study import Study
 
 LEAST_PAUSE = 50
@@ -233,11 +234,13 @@ class _Log:
         self.best, self.next_s = record.best, time.monotonic() + checkpoint_s
 
     def step(self, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Keeps a checkpoint now and then, and never for more than a fiftieth of the time."""
+        """Keeps a checkpoint now and then, for no more than a fiftieth of the time; where the pause
+        is 0 after every step."""
         if (began := time.monotonic()) >= self.next_s:
             self.record.checkpoint(state())
             took = time.monotonic() - began
-            self.next_s = time.monotonic() + max(self.pause_s, LEAST_PAUSE * took)
+            pause_s = max(self.pause_s, LEAST_PAUSE * took) if self.pause_s else 0.0
+            self.next_s = time.monotonic() + pause_s
 
     def row(self, values: Mapping[str, Any]) -> None:
         self.record.row(values)

@@ -16,7 +16,8 @@ from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.grid import Grid
 from mbt_cli.metrics import primary
 from mbt_cli.recipes import recipe as recipe_of
-from mbt_cli.runs import Run, finished, write
+from mbt_cli.record import write
+from mbt_cli.runs import Run, finished
 
 WORDS = {"model.fusion": "strategy", "model.fusion_layer": "L_f", "model.bottlenecks": "B"}
 """Fields the house has a word for; others go by the last part of their name."""

@@ -1,5 +1,6 @@
 """Costs as tables for a terminal, each with the words that say what is counted."""
 
+from collections import Counter
 from collections.abc import Sequence
 from math import floor, log10
 
@@ -10,14 +11,17 @@ from rich.text import Text
 
 from mbt_cli.ablate import Planned
 from mbt_cli.data.manifest import Manifest
-from mbt_cli.measure import WARM_UP, Measured
+from mbt_cli.experiment import Evaluation
+from mbt_cli.measure import MIB, WARM_UP, Measured
 from mbt_cli.prices import Price
 from mbt_cli.published import CONVENTIONS, SOURCE, Point, farthest
+from mbt_cli.runs import Run
 from mbt_cli.study import Study, plain, word
+from mbt_cli.terminal import headline
 
 FOLD = len("cross_attention")
 """A strategy's column is at least as wide as this, or as its longest."""
-WORDS = ("key", "strategy", "state")
+WORDS = ("key", "data", "strategy", "state", "file")
 """Columns that begin at the left; numbers end at the right."""
 SAME = "="
 """In place of a number that is the executed one."""
@@ -49,6 +53,64 @@ def price(planned: Sequence[Planned], manifest: Manifest) -> str:
     return (
         f"{len(planned)} runs: {len(planned) - len(todo)} finished, {len(todo)} to do,"
         f" about {tflops:,.3g} TFLOP of training on {clips:,} clips."
+    )
+
+
+def of_runs(runs: Sequence[Run]) -> Group:
+    """Every run: what it is, how it went, what it takes on disk."""
+    each = [run.experiment for run in runs]
+    sizes = [sum(run.files().values()) / MIB for run in runs]
+    states = Counter(run.state for run in runs)
+    said = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
+    return _page(
+        _table(
+            ("key", [run.key for run in runs]),
+            ("data", [one.data.dataset for one in each]),
+            ("strategy", [one.model.strategy for one in each]),
+            ("L_f", [str(one.model.fusion_layer) for one in each]),
+            ("seed", [str(one.training.seed) for one in each]),
+            ("test", [_figure(run) for run in runs]),
+            ("MiB", [f"{size:,.1f}" for size in sizes]),
+            ("state", [run.state for run in runs]),
+        ),
+        f"Runs: {len(runs)} ({said}), {sum(sizes):,.1f} MiB. Test: mAP, or top-1 where a clip has"
+        " one label. A run that is running may have been killed: ablate goes on with it.",
+    )
+
+
+def of_run(run: Run) -> Group:
+    """All that is recorded of one run."""
+    one, status = run.experiment, run.status
+    plainly = type(one)(data=type(one.data)(), model=type(one.model)()).flat()
+    changed = {n: v for n, v in one.flat().items() if v != plainly[n] and n != "data.fingerprint"}
+    took = f"{status['seconds']:.1f} s, best epoch {status['epoch']}" if "seconds" in status else ""
+    facts = {
+        "run": f"{run.key}: {one.title}, seed {one.training.seed}",
+        "state": " ".join(filter(None, (run.state, status.get("error", "")))),
+        "started": status.get("started", ""),
+        "written": status.get("written", ""),
+        "training": took,
+        "data": f"{one.data.dataset}, clips {one.data.fingerprint}",
+        "cost": f"{run.cost.parameters:,} parameters, {run.cost.gmacs:.4g} GMACs,"
+        f" {run.cost.gflops:.4g} GFLOPs",
+        "code": run.facts["code"],
+        "not at its default": " ".join(f"{n}={_settable(v)}" for n, v in changed.items()),
+    }
+    for how, figures in run.evaluations():
+        facts[f"scored on {how.split}"] = " ".join(
+            filter(None, (headline(figures), f"({how.fusion})" if how.fusion else ""))
+        )
+    if trace := status.get("traceback"):
+        facts["traceback"] = trace
+    grid = Table.grid(padding=(0, 2))
+    for name, said in facts.items():
+        if said:
+            grid.add_row(Text(name, style="bold"), Text(said))
+    files = run.files()
+    return _page(
+        grid,
+        _table(("file", list(files)), ("KiB", [f"{size / 1024:,.1f}" for size in files.values()])),
+        f"In {run.folder}",
     )
 
 
@@ -154,6 +216,18 @@ def _named(found: Sequence[Price], fields: Sequence[str]) -> list[Column]:
         ("L_f", [str(model.fusion_layer) for model in models]),
         *((word(field), [str(plain(one[field])) for one in values]) for field in fields),
     ]
+
+
+def _settable(value: object) -> str:
+    """As --set takes it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _figure(run: Run) -> str:
+    """A run's first figure on test, as far as it has one."""
+    figures = run.figures(Evaluation()) or {}
+    value = figures.get("top1", figures.get("mAP"))
+    return "" if value is None else f"{value:.3f}"
 
 
 def _where(other: Sequence[bool], texts: Sequence[str]) -> list[str]:

@@ -59,7 +59,9 @@ def logged(tmp_path_factory):
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
 
 
-@pytest.mark.parametrize("words", [(), ("ablate",), ("report",), ("evaluate",), ("flops",)])
+@pytest.mark.parametrize(
+    "words", [(), ("ablate",), ("report",), ("evaluate",), ("flops",), ("runs",)]
+)
 def test_help_loads_nothing_heavy(words):
     code = (
         "import sys; from mbt_cli.cli import app\n"
@@ -346,7 +348,7 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_result(mbt, tmp_path, l
 
     assert mbt(*words, killed, **mlflow).returncode == 0
     after = rows.read_bytes().splitlines()
-    assert after[:5] == before[:5]  # with the times at which they were measured
+    assert after[:35] == before[:35]  # with the times at which they were measured
     (one,), (other,) = finished(whole).values(), finished(killed).values()
     without = [[row | {"time_s": 0} for row in run.curve()] for run in (one, other)]
     assert without[0] == without[1]
@@ -354,6 +356,32 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_result(mbt, tmp_path, l
     for name, tensor in one.weights().items():
         assert (tensor == other.weights()[name]).all()
     assert not list(killed.rglob("checkpoint.pt"))
+
+
+def test_runs_are_listed_shown_and_removed(mbt, ran, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(ran[0] / "results", results, ignore=shutil.ignore_patterns("mlflow*"))
+    every = ("--results", results)
+    listed = mbt("runs", "list", *every).stdout
+    keys = sorted(finished(results))
+    assert [line.split()[0] for line in listed.splitlines()[2:6]] == keys
+    assert listed.count("  finished") == 4 and "Runs: 4 (4 finished)" in listed
+    run = finished(results)[keys[0]]
+    shown = mbt("runs", "show", keys[0][:6], *every).stdout
+    for said in (run.experiment.title, run.facts["code"], "data.train=48", "model.tubelet=2,8,8",
+                 f"{run.cost.parameters:,} parameters", "scored on test", "weights.safetensors",
+                 "best epoch 1", run.status["started"]):  # fmt: skip
+        assert said in shown
+    assert "traceback" not in shown
+
+    assert "add --yes" in refused(mbt("runs", "remove", keys[0], *every))
+    assert "No run in" in refused(mbt("runs", "remove", keys[0], "zzz", "--yes", *every))
+    assert len(finished(results)) == 4
+    done = mbt("runs", "remove", keys[0], keys[1][:7], "--yes", *every)
+    assert done.returncode == 0 and "Removed 2 run(s)." in done.stdout
+    assert sorted(finished(results)) == keys[2:]
+    assert len(list((results / "runs").iterdir())) == 2
+    assert "holds no run yet" in refused(mbt("runs", "list", "--results", tmp_path / "none"))
 
 
 @pytest.fixture

@@ -22,8 +22,9 @@ from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.grid import Grid, load_grid
 from mbt_cli.metrics import figures as figures_of
 from mbt_cli.recipes import SYNTHETIC
+from mbt_cli.record import Record
 from mbt_cli.report import Report, report
-from mbt_cli.runs import Record, Run, run_folder
+from mbt_cli.runs import Run, run_folder
 from mbt_cli.study import Study, ask
 
 GROUPS = {

@@ -9,17 +9,16 @@ import torch
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
 from mbt_cli.recipes import recipe
+from mbt_cli.record import Record, writable
 from mbt_cli.runs import (
     FAILED,
     FINISHED,
     RUNNING,
-    Record,
     Run,
     finished,
     recorded,
     run_folder,
     run_of,
-    writable,
 )
 
 BASE = recipe("synthetic")

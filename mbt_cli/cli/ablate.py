@@ -1,0 +1,99 @@
+"""`mbt-cli ablate`: run what is missing of a grid."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from mbt_cli.cli.options import HERE, DataFolder, Device, Results, Settings, setting
+from mbt_cli.errors import MbtError, Stopped
+from mbt_cli.grid import load_grid
+
+
+def ablate(
+    grid: Annotated[str, typer.Option(help="The question: a name, or the path of a .py file.")],
+    recipe: Annotated[str, typer.Option(help="The base experiment the grid varies.")] = "synthetic",
+    data: DataFolder = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each cell: seeds 0, 1, ...")] = 3,
+    settings: Settings = None,
+    min_coverage: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the clips that must be readable.")
+    ] = 1.0,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at a time; by default one a core, or one on a GPU."),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each run.")] = 1,
+    device: Device = "auto",
+    checkpoint_s: Annotated[
+        float, typer.Option(min=0, help="Seconds between checkpoints of a run; 0: every step.")
+    ] = 30.0,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="List the runs with their price, and stop.")
+    ] = False,
+    rerun_stale: Annotated[
+        bool, typer.Option("--rerun-stale", help="Run again what other code finished.")
+    ] = False,
+    results: Results = HERE,
+) -> None:
+    """Run what is missing of a grid: every cell at every seed. What is finished is never repeated.
+
+    Every field of an experiment is reached by --set, for example --set model.width=64 or
+    --set "model.fusion=each <- each fsn; fsn <- all fsn".
+    """
+    from mbt_cli.ablate import ablate as run_all
+    from mbt_cli.ablate import plan as plan_runs
+    from mbt_cli.data import open_manifest
+    from mbt_cli.environment import device_of
+    from mbt_cli.executors import executor_of
+    from mbt_cli.record import writable
+    from mbt_cli.runs import Run, run_folder
+    from mbt_cli.study import ask, base_of
+    from mbt_cli.tables import plan_table, price
+    from mbt_cli.terminal import Screen, stdout
+    from mbt_cli.tracking import Tracker
+
+    console = stdout()
+    question, changed = load_grid(grid), dict(sorted(map(setting, settings or [])))
+    base = base_of(question, recipe, changed)
+    manifest = open_manifest(base.data, data)
+    study = ask(question, recipe, base, changed, manifest)
+    planned = plan_runs(study, seeds, results, rerun_stale=rerun_stale)
+    if plan:
+        console.print(plan_table(planned, study), crop=False)
+        console.print(price(planned, manifest))
+        return
+    writable(results)
+    study.save(results)
+    console.print(price(planned, manifest))
+    todo, failed, problems = sum(not run.done for run in planned), 0, []
+    with Tracker(results, study) as track:
+        for run in planned:
+            if run.done:
+                track.follow(Run(run_folder(results, run.key)))
+        if todo:
+            where = device_of(device)
+            at_once = workers or (1 if where.startswith("cuda") else os.cpu_count() or 1)
+            try:
+                with executor_of(min(at_once, todo), threads) as executor:
+                    failed = run_all(
+                        planned, manifest, results, executor=executor, min_coverage=min_coverage,
+                        device=where, threads=threads, checkpoint_s=checkpoint_s,
+                        show=Screen(console), track=track,
+                    )  # fmt: skip
+            except KeyboardInterrupt:
+                raise Stopped(
+                    "Stopped. What is finished is kept: run the same command again to go on."
+                ) from None
+    if failed:
+        problems.append(
+            f"{failed} of {todo} runs failed; status.json below {results / 'runs'} has each one's"
+            " error and traceback. The same command runs them again."
+        )
+    if track.problem and not track.failed:
+        console.print(track.problem)
+    elif track.problem:
+        problems.append(track.problem)
+    console.print(f"The answer: mbt-cli report {study.name}", highlight=False)
+    if problems:
+        raise MbtError(" ".join(problems))
