@@ -3,12 +3,29 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 SHARED = Path(__file__).parents[2] / "shared"
+TINY = ("--set", "data.train=48", "--set", "data.validation=24", "--set", "data.test=24",
+        "--set", "training.epochs=1")  # fmt: skip
+PAIR = '''"""Which of two?
+
+For the tests.
+"""
+
+from mbt_cli.grid import Grid
+
+
+def cells(base):
+    return [base.at("model.fusion", fusion) for fusion in ("late", "bottleneck")]
+
+
+GRID = Grid(cells, x="model.fusion_layer", by="model.fusion")
+'''
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,31 @@ class Command:
 @pytest.fixture(scope="session")
 def mbt(tmp_path_factory: pytest.TempPathFactory) -> Command:
     return Command(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One MLflow store for the tests that do not look into it: making one takes seconds."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+@pytest.fixture
+def here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line in this process: no new one has to import everything."""
+    from mbt_cli.cli import main
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["mbt-cli", *map(str, words)])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        code = int(left.value.code or 0)
+        return subprocess.CompletedProcess(sys.argv, code, said.out, said.err)
+
+    return run
 
 
 @pytest.fixture(autouse=True)

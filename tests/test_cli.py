@@ -1,15 +1,12 @@
 """The command line end to end, as a user has it: real processes, files, MLflow."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
-import numpy as np
 import pytest
+from conftest import PAIR, TINY
 
 from mbt_cli import __version__
 from mbt_cli.cli import app
@@ -17,23 +14,6 @@ from mbt_cli.experiment import Evaluation
 from mbt_cli.grid import grids, load_grid
 from mbt_cli.runs import finished
 from mbt_cli.wiring import FUSIONS
-
-TINY = ("--set", "data.train=48", "--set", "data.validation=24", "--set", "data.test=24",
-        "--set", "training.epochs=1")  # fmt: skip
-PAIR = '''"""Which of two?
-
-For the tests.
-"""
-
-from mbt_cli.grid import Grid
-
-
-def cells(base):
-    return [base.at("model.fusion", fusion) for fusion in ("late", "bottleneck")]
-
-
-GRID = Grid(cells, x="model.fusion_layer", by="model.fusion")
-'''
 
 
 def refused(result: subprocess.CompletedProcess[str]) -> str:
@@ -51,12 +31,6 @@ def pair(tmp_path):
     path = tmp_path / "pair.py"
     path.write_text(PAIR)
     return path
-
-
-@pytest.fixture(scope="session")
-def logged(tmp_path_factory):
-    """One MLflow store for the tests that do not look into it: making one takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
 
 
 @pytest.mark.parametrize(
@@ -127,13 +101,13 @@ def test_a_plan_lists_every_run_with_its_price_and_runs_nothing(mbt, tmp_path):
         (("--grid", "fusion_layer", "--device", "quantum"), "--device quantum is not here"),
     ],
 )
-def test_a_wrong_word_is_one_sentence(mbt, tmp_path, words, sentence):
-    assert sentence in refused(mbt("ablate", *words, "--results", tmp_path / "results"))
+def test_a_wrong_word_is_one_sentence(here, tmp_path, words, sentence):
+    assert sentence in refused(here("ablate", *words, "--results", tmp_path / "results"))
 
 
-def test_a_file_that_asks_nothing_is_one_sentence(mbt, tmp_path):
+def test_a_file_that_asks_nothing_is_one_sentence(here, tmp_path):
     (tmp_path / "empty.py").write_text("GRID = 3\n")
-    said = refused(mbt("ablate", "--grid", tmp_path / "empty.py", "--plan"))
+    said = refused(here("ablate", "--grid", tmp_path / "empty.py", "--plan"))
     assert "must define GRID = Grid(" in said
     head = "from mbt_cli.grid import Grid\nGRID = Grid(lambda base: "
     for text, sentence in (
@@ -143,7 +117,7 @@ def test_a_file_that_asks_nothing_is_one_sentence(mbt, tmp_path):
     ):
         (tmp_path / "empty.py").write_text(head + text)
         for command in (("ablate", "--plan"), ("flops",)):
-            assert sentence in refused(mbt(*command, "--grid", tmp_path / "empty.py"))
+            assert sentence in refused(here(*command, "--grid", tmp_path / "empty.py"))
 
 
 def test_a_folder_without_clips_is_one_sentence(mbt, tmp_path):
@@ -296,92 +270,30 @@ def test_a_run_that_fails_costs_itself_and_the_others_go_on(mbt, tmp_path, logge
     assert "1 finished, 1 to do" in mbt(*words, "--plan").stdout
 
 
-def test_ctrl_c_is_one_sentence_and_leaves_no_process(mbt, tmp_path, logged):
-    words = ["ablate", "--grid", "fusion_layer", *TINY, "--seeds", "2", "--results", tmp_path]
-    parent = subprocess.Popen(
-        [sys.executable, "-m", "mbt_cli", *map(str, words)], stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env=os.environ | {"MBT_CACHE": str(mbt.cache), "MLFLOW_TRACKING_URI": logged},
-    )  # fmt: skip
-    with parent:
-        while "1/26" not in parent.stdout.readline():
-            pass
-        os.killpg(parent.pid, signal.SIGINT)
-        _, said = parent.communicate(timeout=60)
-    assert parent.returncode == 130
-    assert "Stopped. What is finished is kept" in said and "Traceback" not in said
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            os.killpg(parent.pid, 0)
-        except ProcessLookupError:
-            break
-        assert time.monotonic() < deadline, "a process is left"
-        time.sleep(0.05)
-    assert len(finished(tmp_path)) >= 1
-
-
-ONE = PAIR.replace('("late", "bottleneck")', '("bottleneck",)')
-
-
-def test_a_killed_run_goes_on_where_it_was_with_the_same_result(mbt, tmp_path, logged):
-    (tmp_path / "one.py").write_text(ONE)
-    words = ["ablate", "--grid", tmp_path / "one.py", *TINY[:-2], "--set", "training.epochs=30"]
-    words += ["--set", "training.batch_size=8", "--seeds", 1, "--checkpoint-s", 0, "--results"]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    mlflow = {"MLFLOW_TRACKING_URI": logged}
-    assert mbt(*words, whole, **mlflow).returncode == 0
-    command = [sys.executable, "-m", "mbt_cli", *map(str, words), str(killed)]
-    parent = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, start_new_session=True,
-        env=os.environ | {"MBT_CACHE": str(mbt.cache)} | mlflow,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not any(len(file.read_bytes().splitlines()) > 40 for file in killed.rglob("*.jsonl")):
-        assert time.monotonic() < deadline and parent.poll() is None
-        time.sleep(0.01)
-    os.killpg(parent.pid, signal.SIGKILL)
-    parent.wait()
-    (rows,) = killed.rglob("metrics.jsonl")
-    before = rows.read_bytes().splitlines()
-    assert not finished(killed)
-
-    assert mbt(*words, killed, **mlflow).returncode == 0
-    after = rows.read_bytes().splitlines()
-    assert after[:35] == before[:35]  # with the times at which they were measured
-    (one,), (other,) = finished(whole).values(), finished(killed).values()
-    without = [[row | {"time_s": 0} for row in run.curve()] for run in (one, other)]
-    assert without[0] == without[1]
-    assert (one.scores(Evaluation())["scores"] == other.scores(Evaluation())["scores"]).all()
-    for name, tensor in one.weights().items():
-        assert (tensor == other.weights()[name]).all()
-    assert not list(killed.rglob("checkpoint.pt"))
-
-
-def test_runs_are_listed_shown_and_removed(mbt, ran, tmp_path):
+def test_runs_are_listed_shown_and_removed(here, ran, tmp_path):
     results = tmp_path / "results"
     shutil.copytree(ran[0] / "results", results, ignore=shutil.ignore_patterns("mlflow*"))
     every = ("--results", results)
-    listed = mbt("runs", "list", *every).stdout
+    listed = here("runs", "list", *every).stdout
     keys = sorted(finished(results))
     assert [line.split()[0] for line in listed.splitlines()[2:6]] == keys
     assert listed.count("  finished") == 4 and "Runs: 4 (4 finished)" in listed
     run = finished(results)[keys[0]]
-    shown = mbt("runs", "show", keys[0][:6], *every).stdout
+    shown = here("runs", "show", keys[0][:6], *every).stdout
     for said in (run.experiment.title, run.facts["code"], "data.train=48", "model.tubelet=2,8,8",
                  f"{run.cost.parameters:,} parameters", "scored on test", "weights.safetensors",
                  "best epoch 1", run.status["started"]):  # fmt: skip
         assert said in shown
     assert "traceback" not in shown
 
-    assert "add --yes" in refused(mbt("runs", "remove", keys[0], *every))
-    assert "No run in" in refused(mbt("runs", "remove", keys[0], "zzz", "--yes", *every))
+    assert "add --yes" in refused(here("runs", "remove", keys[0], *every))
+    assert "No run in" in refused(here("runs", "remove", keys[0], "zzz", "--yes", *every))
     assert len(finished(results)) == 4
-    done = mbt("runs", "remove", keys[0], keys[1][:7], "--yes", *every)
+    done = here("runs", "remove", keys[0], keys[1][:7], "--yes", *every)
     assert done.returncode == 0 and "Removed 2 run(s)." in done.stdout
     assert sorted(finished(results)) == keys[2:]
     assert len(list((results / "runs").iterdir())) == 2
-    assert "holds no run yet" in refused(mbt("runs", "list", "--results", tmp_path / "none"))
+    assert "holds no run yet" in refused(here("runs", "list", "--results", tmp_path / "none"))
 
 
 @pytest.fixture
@@ -460,74 +372,6 @@ def test_real_clips_run_end_to_end(mbt, grid_clips, tmp_path, logged):
     done = mbt("report", "--results", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "top1" in done.stdout
-
-
-KNOWN = '''"""Who can tell what?"""
-
-from mbt_cli.grid import Grid
-
-
-def cells(base):
-    late = base.at("model.fusion", "late")
-    return [late.at("model.modalities", m) for m in ("audio", "video")] + [
-        late, base.at("model.fusion_layer", 1), base.at("model.fusion_layer", 3)
-    ]
-
-
-GRID = Grid(cells, x="model.fusion_layer", by="model.modalities")
-'''
-
-
-@pytest.fixture(scope="module")
-def known(mbt, tmp_path_factory, logged):
-    """Results of a smaller world and fewer runs than `make demo`."""
-    results = tmp_path_factory.mktemp("known")
-    (results / "known.py").write_text(KNOWN)
-    settings = ("data.train=1536", "data.validation=48", "data.test=480", "training.epochs=9")
-    words = [word for setting in settings for word in ("--set", setting)]
-    words += ["--grid", results / "known.py", "--seeds", 1, "--results", results]
-    done = mbt("ablate", *words, MLFLOW_TRACKING_URI=logged)
-    assert done.returncode == 0, done.stderr
-    return results
-
-
-def test_the_known_answer(known):
-    """Who can exchange solves `together`; nobody else does."""
-    told = {"audio": ("heard", "both"), "video": ("seen", "both")}
-    runs = finished(known).values()
-    assert len(runs) == 5
-    for run in runs:
-        model, groups = run.experiment.model, run.figures(Evaluation())["groups"]
-        alone = model.modalities[0] if len(model.modalities) == 1 else ""
-        for group in told.get(alone, ("seen", "heard", "both")):
-            assert groups[group]["mAP"] > 0.9, (run.experiment.title, group)
-        if alone:
-            (other,) = {"seen", "heard"} - set(told[alone])
-            assert abs(groups[other]["AUC"] - 0.5) < 0.06
-        if (model.fusion, model.fusion_layer) == ("bottleneck", 1):
-            assert groups["together"]["AUC"] > 0.9
-        else:
-            assert abs(groups["together"]["AUC"] - 0.5) < 0.06
-            assert abs(groups["in_time"]["AUC"] - 0.5) < 0.09
-
-
-@pytest.mark.usefixtures("known")
-def test_the_size_of_a_file_does_not_tell_what_both_modalities_are_needed_for(mbt):
-    from sklearn.neighbors import KNeighborsRegressor
-
-    from mbt_cli.data import world
-    from mbt_cli.metrics import auc
-
-    folder = mbt.cache / "synthetic" / f"world0-v{world.VERSION}" / "test-480"
-    sizes = np.array([[file.stat().st_size] for file in sorted(folder.glob("*.mp4"))])
-    assert len(sizes) == 480
-    facts = world.happenings(0, "test", 480)
-    for group in ("together", "in_time"):
-        areas = []
-        for name in world.GROUPS[group]:
-            half = KNeighborsRegressor(25).fit(sizes[:240], facts[name][:240])
-            areas.append(auc(half.predict(sizes[240:]), facts[name][240:].astype(float)))
-        assert abs(np.mean(areas) - 0.5) < 0.09, group
 
 
 def test_a_grid_that_comes_with_the_tool_asks_what_it_says():

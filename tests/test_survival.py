@@ -1,0 +1,73 @@
+"""A command that is stopped or killed loses nothing and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from conftest import PAIR, TINY
+
+from mbt_cli.experiment import Evaluation
+from mbt_cli.runs import finished
+
+ONE = PAIR.replace('("late", "bottleneck")', '("bottleneck",)')
+
+
+def test_a_killed_run_goes_on_where_it_was_with_the_same_result(mbt, tmp_path, logged):
+    (tmp_path / "one.py").write_text(ONE)
+    words = ["ablate", "--grid", tmp_path / "one.py", *TINY[:-2], "--set", "training.epochs=9"]
+    words += ["--set", "training.batch_size=8", "--seeds", 1, "--checkpoint-s", 0, "--results"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    mlflow = {"MLFLOW_TRACKING_URI": logged}
+    assert mbt(*words, whole, **mlflow).returncode == 0
+    command = [sys.executable, "-m", "mbt_cli", *map(str, words), str(killed)]
+    parent = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, start_new_session=True,
+        env=os.environ | {"MBT_CACHE": str(mbt.cache)} | mlflow,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not any(len(file.read_bytes().splitlines()) > 20 for file in killed.rglob("*.jsonl")):
+        assert time.monotonic() < deadline and parent.poll() is None
+        time.sleep(0.01)
+    os.killpg(parent.pid, signal.SIGKILL)
+    parent.wait()
+    (rows,) = killed.rglob("metrics.jsonl")
+    before = rows.read_bytes().splitlines()
+    assert not finished(killed)
+
+    assert mbt(*words, killed, **mlflow).returncode == 0
+    after = rows.read_bytes().splitlines()
+    assert after[:15] == before[:15]  # with the times at which they were measured
+    (one,), (other,) = finished(whole).values(), finished(killed).values()
+    without = [[row | {"time_s": 0} for row in run.curve()] for run in (one, other)]
+    assert without[0] == without[1]
+    assert (one.scores(Evaluation())["scores"] == other.scores(Evaluation())["scores"]).all()
+    for name, tensor in one.weights().items():
+        assert (tensor == other.weights()[name]).all()
+    assert not list(killed.rglob("checkpoint.pt"))
+
+
+def test_ctrl_c_is_one_sentence_and_leaves_no_process(mbt, tmp_path, logged):
+    words = ["ablate", "--grid", "fusion_layer", *TINY, "--seeds", "2", "--results", tmp_path]
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "mbt_cli", *map(str, words)], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env=os.environ | {"MBT_CACHE": str(mbt.cache), "MLFLOW_TRACKING_URI": logged},
+    )  # fmt: skip
+    with parent:
+        while "1/26" not in parent.stdout.readline():
+            pass
+        os.killpg(parent.pid, signal.SIGINT)
+        _, said = parent.communicate(timeout=60)
+    assert parent.returncode == 130
+    assert "Stopped. What is finished is kept" in said and "Traceback" not in said
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            os.killpg(parent.pid, 0)
+        except ProcessLookupError:
+            break
+        assert time.monotonic() < deadline, "a process is left"
+        time.sleep(0.05)
+    assert len(finished(tmp_path)) >= 1
