@@ -119,9 +119,13 @@ class Experiment:
     @property
     def key(self) -> str:
         """Ten hex digits for what differs from the defaults; a new field moves no old key."""
+        mine = self.canonical()
+        return settings.digest({name: mine.flat()[name] for name in _TAGS} | mine.changed())
+
+    def changed(self) -> dict[str, Any]:
+        """What is not at its default, by its dotted name."""
         defaults = Experiment(data=type(self.data)(), model=type(self.model)()).flat()
-        mine = self.canonical().flat()
-        return settings.digest({n: v for n, v in mine.items() if n in _TAGS or v != defaults[n]})
+        return {name: v for name, v in self.flat().items() if v != defaults[name]}
 
     @property
     def cell(self) -> str:
@@ -173,5 +177,9 @@ class Evaluation:
     @property
     def key(self) -> str:
         """Ten hex digits for what differs from the defaults."""
-        mine, defaults = settings.flat(self), settings.flat(Evaluation())
-        return settings.digest({n: v for n, v in mine.items() if v != defaults[n]})
+        return settings.digest(self.changed())
+
+    def changed(self) -> dict[str, Any]:
+        """What is not at its default."""
+        defaults = settings.flat(Evaluation())
+        return {name: v for name, v in settings.flat(self).items() if v != defaults[name]}

@@ -1,8 +1,9 @@
 """Costs as tables for a terminal, each with the words that say what is counted."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import floor, log10
+from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -81,8 +82,7 @@ def of_runs(runs: Sequence[Run]) -> Group:
 def of_run(run: Run) -> Group:
     """All that is recorded of one run."""
     one, status = run.experiment, run.status
-    plainly = type(one)(data=type(one.data)(), model=type(one.model)()).flat()
-    changed = {n: v for n, v in one.flat().items() if v != plainly[n] and n != "data.fingerprint"}
+    changed = {n: v for n, v in one.changed().items() if n != "data.fingerprint"}
     took = f"{status['seconds']:.1f} s, best epoch {status['epoch']}" if "seconds" in status else ""
     facts = {
         "run": f"{run.key}: {one.title}, seed {one.training.seed}",
@@ -94,12 +94,10 @@ def of_run(run: Run) -> Group:
         "cost": f"{run.cost.parameters:,} parameters, {run.cost.gmacs:.4g} GMACs,"
         f" {run.cost.gflops:.4g} GFLOPs",
         "code": run.facts["code"],
-        "not at its default": " ".join(f"{n}={_settable(v)}" for n, v in changed.items()),
+        "not at its default": _settings(changed),
     }
     for how, figures in run.evaluations():
-        facts[f"scored on {how.split}"] = " ".join(
-            filter(None, (headline(figures), f"({how.fusion})" if how.fusion else ""))
-        )
+        facts[f"scored {_settings(how.changed()) or 'on test, as trained'}"] = headline(figures)
     if trace := status.get("traceback"):
         facts["traceback"] = trace
     grid = Table.grid(padding=(0, 2))
@@ -218,9 +216,10 @@ def _named(found: Sequence[Price], fields: Sequence[str]) -> list[Column]:
     ]
 
 
-def _settable(value: object) -> str:
-    """As --set takes it."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _settings(values: Mapping[str, Any]) -> str:
+    """As --set takes them."""
+    texts = {n: ",".join(map(str, v)) if isinstance(v, tuple) else v for n, v in values.items()}
+    return " ".join(f"{name}={text}" for name, text in texts.items())
 
 
 def _figure(run: Run) -> str:

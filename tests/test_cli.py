@@ -281,8 +281,8 @@ def test_runs_are_listed_shown_and_removed(here, ran, tmp_path):
     run = finished(results)[keys[0]]
     shown = here("runs", "show", keys[0][:6], *every).stdout
     for said in (run.experiment.title, run.facts["code"], "data.train=48", "model.tubelet=2,8,8",
-                 f"{run.cost.parameters:,} parameters", "scored on test", "weights.safetensors",
-                 "best epoch 1", run.status["started"]):  # fmt: skip
+                 f"{run.cost.parameters:,} parameters", "scored on test, as trained",
+                 "weights.safetensors", "best epoch 1", run.status["started"]):  # fmt: skip
         assert said in shown
     assert "traceback" not in shown
 
