@@ -8,6 +8,7 @@ from math import floor
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from mbt_cli.claim import claimed
 from mbt_cli.cost import Cost, cost, overhead
 from mbt_cli.data import make_ready
 from mbt_cli.data.cache import Cached
@@ -21,6 +22,8 @@ from mbt_cli.record import Record
 from mbt_cli.runs import FINISHED, Run, run_folder
 from mbt_cli.study import Study
 
+AGAIN_S = 1.0
+"""How long to wait before runs that others work on are looked at again."""
 LEAST_PAUSE = 50
 """Between two checkpoints, over the time that one takes."""
 
@@ -107,7 +110,8 @@ def ablate(
     planned: Sequence[Planned], manifest: Manifest, results: Path, *, executor: Executor,
     min_coverage: float, device: str, threads: int, checkpoint_s: float, show: Show, track: Track,
 ) -> int:  # fmt: skip
-    """Does every planned run that is not done; how many failed.
+    """Does every planned run that is not done; how many failed. What another command works on is
+    waited for, and taken over where that command died.
 
     Raises MbtError where less than `min_coverage` of the clips (a fraction), or none of a split,
     can be read.
@@ -120,16 +124,30 @@ def ablate(
         for one in todo
     ]
 
-    def watch(place: int, row: Mapping[str, Any]) -> None:
-        show.event(todo[place], row)
-        track.follow(Run(jobs[place].record))
+    failed, places = 0, list(range(len(todo)))
 
-    failed = 0
+    def watch(turn: int, row: Mapping[str, Any]) -> None:
+        show.event(todo[places[turn]], row)
+        track.follow(Run(jobs[places[turn]].record))
+
     with show.running(len(todo)):
-        for outcome in executor.run(execute, jobs, watch):
-            failed += outcome.error is not None
-            show.ended(todo[outcome.place], outcome.value, outcome.error)
-            track.follow(Run(jobs[outcome.place].record))
+        while places:
+            elsewhere = []
+            for outcome in executor.run(execute, [jobs[place] for place in places], watch):
+                place = places[outcome.place]
+                if outcome.error is None and outcome.value is None:
+                    elsewhere.append(place)
+                    continue
+                failed += outcome.error is not None
+                show.ended(todo[place], outcome.value, outcome.error)
+                track.follow(Run(jobs[place].record))
+            if elsewhere and len(elsewhere) < len(places):
+                show.say(
+                    f"{len(elsewhere)} runs are being done by another command: waiting for it."
+                )
+            elif elsewhere:
+                time.sleep(AGAIN_S)
+            places = elsewhere
     return failed
 
 
@@ -165,8 +183,19 @@ def ready(
     return data.folder
 
 
-def execute(job: Job, emit: Callable[[Any], None]) -> Result:
-    """One run, from its first record to its last: in whatever process this is called."""
+def execute(job: Job, emit: Callable[[Any], None]) -> Result | None:
+    """One run, in whatever process this is called; None while another process works on it."""
+    with claimed(job.record) as mine:
+        if not mine:
+            return None
+        left = Run(job.record)
+        if left.state == FINISHED and left.facts["code"] == code():  # by another, just now
+            return Result(left.figures(Evaluation()) or {}, left.status["seconds"])
+        return _execute(job, emit)
+
+
+def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
+    """One run, from its first record to its last."""
     import torch
 
     from mbt_cli.environment import environment

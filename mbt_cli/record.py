@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from mbt_cli import settings
+from mbt_cli.claim import held
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.metrics import Figures
@@ -104,7 +105,12 @@ class Record(Run):
         self._status(FAILED, error=str(error) or type(error).__name__, traceback=trace)
 
     def remove(self) -> None:
-        """Deletes the record: for all who look it is gone at once. Raises MbtError."""
+        """Deletes the record: for all who look it is gone at once.
+
+        Raises MbtError where that cannot be, or where somebody works on the run.
+        """
+        if held(self.folder):
+            raise MbtError(f"{self.key} is being run: stop that command first.")
         gone = self.folder.with_name(f".removed-{self.key}-{os.getpid()}")
         try:
             self.folder.rename(gone)

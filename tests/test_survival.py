@@ -48,6 +48,29 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_result(mbt, tmp_path, l
     assert not list(killed.rglob("checkpoint.pt"))
 
 
+def test_two_commands_share_the_runs_and_do_none_twice(mbt, tmp_path, logged):
+    (tmp_path / "pair.py").write_text(PAIR)
+    words = ["ablate", "--grid", tmp_path / "pair.py", *TINY, "--seeds", 3, "--workers", 1]
+    command = [sys.executable, "-m", "mbt_cli", *map(str, [*words, "--results", tmp_path / "r"])]
+    assert mbt(*words[:3], *TINY, "--seeds", 1, "--results", tmp_path / "warm",
+               MLFLOW_TRACKING_URI=logged).returncode == 0  # fmt: skip
+    both = [
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True,
+            env=os.environ | {"MBT_CACHE": str(mbt.cache), "MLFLOW_TRACKING_URI": logged},
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    said = [one.communicate(timeout=120)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    runs = finished(tmp_path / "r").values()
+    assert len(runs) == 6
+    for run in runs:
+        steps = [row["step"] for row in run.curve() if "loss" in row]
+        assert steps == sorted(set(steps)) and len(steps) == 1
+    assert not list((tmp_path / "r").rglob("*.claim*"))
+
+
 def test_ctrl_c_is_one_sentence_and_leaves_no_process(mbt, tmp_path, logged):
     words = ["ablate", "--grid", "fusion_layer", *TINY, "--seeds", "2", "--results", tmp_path]
     parent = subprocess.Popen(
