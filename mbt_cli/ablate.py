@@ -8,7 +8,6 @@ from math import floor
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from mbt_cli.claim import claimed
 from mbt_cli.cost import Cost, cost, overhead
 from mbt_cli.data import make_ready
 from mbt_cli.data.cache import Cached
@@ -17,6 +16,7 @@ from mbt_cli.environment import code
 from mbt_cli.errors import MbtError
 from mbt_cli.executors import Executor
 from mbt_cli.experiment import Evaluation, Experiment
+from mbt_cli.job import Job, Result, execute
 from mbt_cli.metrics import Figures
 from mbt_cli.record import Record
 from mbt_cli.runs import FINISHED, Run, run_folder
@@ -24,8 +24,6 @@ from mbt_cli.study import Study
 
 AGAIN_S = 1.0
 """How long to wait before runs that others work on are looked at again."""
-LEAST_PAUSE = 50
-"""Between two checkpoints, over the time that one takes."""
 
 
 @dataclass(frozen=True)
@@ -70,29 +68,6 @@ class Track(Protocol):
         """Something new stands in the run's record."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a finished run comes back with; the rest is in its record."""
-
-    figures: Figures
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run for a worker: all it needs, and where its record belongs."""
-
-    experiment: Experiment
-    cost: Cost
-    manifest: Manifest
-    views: Path
-    record: Path
-    device: str
-    threads: int
-    checkpoint_s: float
-    """Seconds from one checkpoint to the next."""
-
-
 def plan(study: Study, seeds: int, results: Path, *, rerun_stale: bool = False) -> list[Planned]:
     """Every run of a study. With `rerun_stale` a run of other code counts as not done."""
     planned = []
@@ -124,7 +99,7 @@ def ablate(
         for one in todo
     ]
 
-    failed, places = 0, list(range(len(todo)))
+    failed, waited, places = 0, 0, list(range(len(todo)))
 
     def watch(turn: int, row: Mapping[str, Any]) -> None:
         show.event(todo[places[turn]], row)
@@ -141,10 +116,9 @@ def ablate(
                 failed += outcome.error is not None
                 show.ended(todo[place], outcome.value, outcome.error)
                 track.follow(Run(jobs[place].record))
-            if elsewhere and len(elsewhere) < len(places):
-                show.say(
-                    f"{len(elsewhere)} runs are being done by another command: waiting for it."
-                )
+            if elsewhere and len(elsewhere) != waited:
+                waited = len(elsewhere)
+                show.say(f"Another command does {waited} of the runs: waiting for it.")
             elif elsewhere:
                 time.sleep(AGAIN_S)
             places = elsewhere
@@ -183,52 +157,6 @@ def ready(
     return data.folder
 
 
-def execute(job: Job, emit: Callable[[Any], None]) -> Result | None:
-    """One run, in whatever process this is called; None while another process works on it."""
-    with claimed(job.record) as mine:
-        if not mine:
-            return None
-        left = Run(job.record)
-        if left.state == FINISHED and left.facts["code"] == code():  # by another, just now
-            return Result(left.figures(Evaluation()) or {}, left.status["seconds"])
-        return _execute(job, emit)
-
-
-def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
-    """One run, from its first record to its last."""
-    import torch
-
-    from mbt_cli.environment import environment
-    from mbt_cli.model.count import counted
-    from mbt_cli.train import evaluate, fit
-
-    torch.set_num_threads(job.threads)
-    data = Cached(job.manifest, job.views)
-    record = Record(job.record)
-    classes = job.manifest.classes
-    facts = {
-        "cost": {"parameters": job.cost.parameters, "macs": job.cost.macs},
-        "classes": list(classes),
-        "left_out": data.left_out,
-        "code": code(),
-    }
-    state = record.resume(**facts)
-    if state is None:
-        record.begin(job.experiment, {**facts, "environment": environment(job.device)})
-    try:
-        if (real := counted(job.experiment, len(classes))) != job.cost:
-            raise RuntimeError(f"The model costs {real}, but the plan says {job.cost}.")
-        log = _Log(record, emit, job.checkpoint_s)
-        fitted = fit(job.experiment, data, log, job.device, state)
-        scores, found = evaluate(fitted.model, job.experiment, data, Evaluation(), job.device)
-        record.evaluated(Evaluation(), found, scores, data.labels("test"), data.names("test"))
-        record.finish(seconds=fitted.seconds, epoch=fitted.epoch, validation=fitted.validation)
-    except Exception as error:
-        record.fail(error)
-        raise
-    return Result(found, fitted.seconds)
-
-
 def evaluate_again(
     run: Run, how: Evaluation, manifest: Manifest, views: Path, device: str
 ) -> Figures:
@@ -253,24 +181,3 @@ def evaluate_again(
     labels, names = data.labels(how.split), data.names(how.split)
     Record(run.folder).evaluated(how, found, scores, labels, names)
     return found
-
-
-class _Log:
-    """Writes what a run measures into its record, and tells the caller's process."""
-
-    def __init__(self, record: Record, emit: Callable[[Any], None], checkpoint_s: float) -> None:
-        self.record, self.emit, self.pause_s = record, emit, checkpoint_s
-        self.best, self.next_s = record.best, time.monotonic() + checkpoint_s
-
-    def step(self, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Keeps a checkpoint now and then, for no more than a fiftieth of the time; where the pause
-        is 0 after every step."""
-        if (began := time.monotonic()) >= self.next_s:
-            self.record.checkpoint(state())
-            took = time.monotonic() - began
-            pause_s = max(self.pause_s, LEAST_PAUSE * took) if self.pause_s else 0.0
-            self.next_s = time.monotonic() + pause_s
-
-    def row(self, values: Mapping[str, Any]) -> None:
-        self.record.row(values)
-        self.emit(dict(values))

@@ -17,8 +17,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from mbt_cli.ablate import Planned, Result
+from mbt_cli.ablate import Planned
 from mbt_cli.errors import MbtError
+from mbt_cli.job import Result
 
 WIDTH = 120
 """Of lines that go to a file or a pipe."""

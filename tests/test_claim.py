@@ -73,6 +73,16 @@ def test_a_claim_from_elsewhere_lives_as_long_as_it_is_kept_fresh(tmp_path):
         assert mine
 
 
+def test_a_claim_that_is_not_written_out_lives_until_it_is_stale(tmp_path):
+    path = tmp_path / "a.claim"
+    path.touch()
+    with claimed(tmp_path / "a") as mine:
+        assert not mine
+    os.utime(path, (time.time() - claim.DEAD_S - 1,) * 2)
+    with claimed(tmp_path / "a") as mine:
+        assert mine
+
+
 def test_a_claim_is_kept_fresh(tmp_path, monkeypatch):
     monkeypatch.setattr(claim, "FRESH_S", 0.02)
     folder = tmp_path / "a"

@@ -63,6 +63,7 @@ def test_two_commands_share_the_runs_and_do_none_twice(mbt, tmp_path, logged):
     ]  # fmt: skip
     said = [one.communicate(timeout=120)[0] for one in both]
     assert [one.returncode for one in both] == [0, 0], said
+    assert any("Another command does" in one for one in said)
     runs = finished(tmp_path / "r").values()
     assert len(runs) == 6
     for run in runs:

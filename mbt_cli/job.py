@@ -1,0 +1,110 @@
+"""One run, in whatever process a worker is: from its first record to its last."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mbt_cli.claim import claimed
+from mbt_cli.cost import Cost
+from mbt_cli.data.cache import Cached
+from mbt_cli.data.manifest import Manifest
+from mbt_cli.environment import code
+from mbt_cli.experiment import Evaluation, Experiment
+from mbt_cli.metrics import Figures
+from mbt_cli.record import Record
+from mbt_cli.runs import FINISHED, Run
+
+LEAST_PAUSE = 50
+"""Between two checkpoints, over the time that one takes."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run comes back with; the rest is in its record."""
+
+    figures: Figures
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run for a worker: all it needs, and where its record belongs."""
+
+    experiment: Experiment
+    cost: Cost
+    manifest: Manifest
+    views: Path
+    record: Path
+    device: str
+    threads: int
+    checkpoint_s: float
+    """Seconds from one checkpoint to the next."""
+
+
+def execute(job: Job, emit: Callable[[Any], None]) -> Result | None:
+    """One run, in whatever process this is called; None while another process works on it."""
+    with claimed(job.record) as mine:
+        if not mine:
+            return None
+        left = Run(job.record)
+        if left.state == FINISHED and left.facts["code"] == code():  # by another, just now
+            return Result(left.figures(Evaluation()) or {}, left.status["seconds"])
+        return _execute(job, emit)
+
+
+def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
+    """One run, from its first record to its last."""
+    import torch
+
+    from mbt_cli.environment import environment
+    from mbt_cli.model.count import counted
+    from mbt_cli.train import evaluate, fit
+
+    torch.set_num_threads(job.threads)
+    data = Cached(job.manifest, job.views)
+    record = Record(job.record)
+    classes = job.manifest.classes
+    facts = {
+        "cost": {"parameters": job.cost.parameters, "macs": job.cost.macs},
+        "classes": list(classes),
+        "left_out": data.left_out,
+        "code": code(),
+    }
+    state = record.resume(**facts)
+    if state is None:
+        record.begin(job.experiment, {**facts, "environment": environment(job.device)})
+    try:
+        if (real := counted(job.experiment, len(classes))) != job.cost:
+            raise RuntimeError(f"The model costs {real}, but the plan says {job.cost}.")
+        log = _Log(record, emit, job.checkpoint_s)
+        fitted = fit(job.experiment, data, log, job.device, state)
+        scores, found = evaluate(fitted.model, job.experiment, data, Evaluation(), job.device)
+        record.evaluated(Evaluation(), found, scores, data.labels("test"), data.names("test"))
+        record.finish(seconds=fitted.seconds, epoch=fitted.epoch, validation=fitted.validation)
+    except Exception as error:
+        record.fail(error)
+        raise
+    return Result(found, fitted.seconds)
+
+
+class _Log:
+    """Writes what a run measures into its record, and tells the caller's process."""
+
+    def __init__(self, record: Record, emit: Callable[[Any], None], checkpoint_s: float) -> None:
+        self.record, self.emit, self.pause_s = record, emit, checkpoint_s
+        self.best, self.next_s = record.best, time.monotonic() + checkpoint_s
+
+    def step(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Keeps a checkpoint now and then, for no more than a fiftieth of the time; where the pause
+        is 0 after every step."""
+        if (began := time.monotonic()) >= self.next_s:
+            self.record.checkpoint(state())
+            took = time.monotonic() - began
+            pause_s = max(self.pause_s, LEAST_PAUSE * took) if self.pause_s else 0.0
+            self.next_s = time.monotonic() + pause_s
+
+    def row(self, values: Mapping[str, Any]) -> None:
+        self.record.row(values)
+        self.emit(dict(values))
