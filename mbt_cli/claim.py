@@ -24,7 +24,7 @@ DEAD_S = 60.0
 @contextmanager
 def claimed(folder: Path) -> Iterator[bool]:
     """Whether the run of this folder is ours for now; a dead claim is taken over."""
-    path = folder.with_name(f"{folder.name}.claim")
+    path = _beside(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     mine = {"host": socket.gethostname(), "pid": os.getpid(), "token": uuid4().hex}
     if not (_create(path, mine) or _taken_over(path, mine)):
@@ -44,8 +44,13 @@ def claimed(folder: Path) -> Iterator[bool]:
 
 def held(folder: Path) -> bool:
     """Whether somebody works on the run of this folder."""
-    path = folder.with_name(f"{folder.name}.claim")
+    path = _beside(folder)
     return path.exists() and not _dead(path, _read(path))
+
+
+def _beside(folder: Path) -> Path:
+    """The claim on the run of this folder."""
+    return folder.with_name(f"{folder.name}.claim")
 
 
 def _create(path: Path, mine: dict[str, object]) -> bool:

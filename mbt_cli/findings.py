@@ -17,7 +17,7 @@ from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.runs import Run
 from mbt_cli.statistics import summary
-from mbt_cli.study import Study, plain, word
+from mbt_cli.study import Study, differing, plain, word
 from mbt_cli.wiring import exchanges, layers
 
 FOREIGN_TO_LATE = ("model.fusion_layer", "model.bottlenecks")
@@ -180,9 +180,7 @@ def command(study: Study, seeds: int = ENOUGH_SEEDS) -> str:
 
 def varied(study: Study) -> list[str]:
     """The fields by which cells differ; the grid's own first."""
-    flat = [cell.flat() for cell in study.cells]
-    differ = [name for name in flat[0] if len({repr(one.get(name)) for one in flat}) > 1]
-    return list(dict.fromkeys([study.by, study.x, *differ]))
+    return list(dict.fromkeys([study.by, study.x, *differing(study.cells)]))
 
 
 def machine(run: Run) -> dict[str, str]:

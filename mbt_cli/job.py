@@ -10,7 +10,7 @@ from mbt_cli.claim import claimed
 from mbt_cli.cost import Cost
 from mbt_cli.data.cache import Cached
 from mbt_cli.data.manifest import Manifest
-from mbt_cli.environment import code
+from mbt_cli.environment import code, environment
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.metrics import Figures
 from mbt_cli.record import Record
@@ -58,7 +58,6 @@ def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
     """One run, from its first record to its last."""
     import torch
 
-    from mbt_cli.environment import environment
     from mbt_cli.model.count import counted
     from mbt_cli.train import evaluate, fit
 

@@ -16,7 +16,7 @@ from mbt_cli.dataset import Synthetic
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Experiment
 from mbt_cli.grid import Grid
-from mbt_cli.study import TOLD, plain
+from mbt_cli.study import TOLD, differing, plain
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,8 @@ def prices(grid: Grid, base: Experiment) -> list[Price]:
 
 def further(grid: Grid, base: Experiment) -> list[str]:
     """The fields that a grid varies and that strategy and L_f do not tell."""
-    cells = [cell.flat() for cell in grid.cells(base)]
-    varied = [name for name in base.flat() if len({repr(cell[name]) for cell in cells}) > 1]
-    return [name for name in dict.fromkeys((grid.by, grid.x, *varied)) if name not in TOLD]
+    varied = dict.fromkeys((grid.by, grid.x, *differing(list(grid.cells(base)))))
+    return [name for name in varied if name not in TOLD]
 
 
 def row(price: Price, fields: Sequence[str]) -> dict[str, Any]:

@@ -152,6 +152,12 @@ def ask(
     )
 
 
+def differing(cells: Sequence[Experiment]) -> list[str]:
+    """The fields that are not the same in all of these cells."""
+    flat = [cell.flat() for cell in cells]
+    return [name for name in flat[0] if len({repr(one.get(name)) for one in flat}) > 1]
+
+
 def word(field: str) -> str:
     """A field as a column's name."""
     return WORDS.get(field, field.split(".")[-1])

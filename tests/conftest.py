@@ -60,9 +60,10 @@ def here(
     """The command line in this process: no new one has to import everything."""
     from mbt_cli.cli import main
 
+    monkeypatch.setenv("COLUMNS", "200")
+
     def run(*words: object) -> subprocess.CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["mbt-cli", *map(str, words)])
-        monkeypatch.setenv("COLUMNS", "200")
         with pytest.raises(SystemExit) as left:
             main()
         said = capsys.readouterr()

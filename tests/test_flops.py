@@ -11,7 +11,6 @@ import pytest
 from conftest import SHARED
 
 from mbt_cli import executors, measure, published
-from mbt_cli.cli import main
 from mbt_cli.cost import Cost, as_published, cost, overhead
 from mbt_cli.data import classes_of
 from mbt_cli.errors import MbtError
@@ -30,19 +29,23 @@ GRID = Grid(lambda base: [base], x="model.width", by="model.fusion")
 
 
 @pytest.fixture
-def flops(capsys, monkeypatch, tmp_path):
+def flops(here, monkeypatch, tmp_path):
     """Runs the command in this process: its exit code, and what it wrote to stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*words):
-        monkeypatch.setattr(sys, "argv", ["mbt-cli", "flops", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        captured = capsys.readouterr()
-        return left.value.code or 0, captured.out, captured.err
+        done = here("flops", *words)
+        return done.returncode, done.stdout, done.stderr
 
     return run
+
+
+def in_its_own_process(code):
+    """What some code writes, in a process that has imported nothing."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def table(out, first="strategy"):
@@ -101,9 +104,7 @@ def test_the_command_needs_neither_clips_nor_torch():
         "    app(['flops', *words], standalone_mode=False)\n"
         "sys.exit(', '.join({'torch', 'pandas', 'mlflow', 'matplotlib'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "4 classes" in done.stdout
+    assert "4 classes" in in_its_own_process(code)
 
 
 def test_its_help_loads_nothing_heavy():
@@ -112,9 +113,7 @@ def test_its_help_loads_nothing_heavy():
         "try: app(['flops', '--help'])\nexcept SystemExit: pass\n"
         "sys.exit(', '.join({'torch', 'numpy', 'pandas'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "--measure" in done.stdout
+    assert "--measure" in in_its_own_process(code)
 
 
 def test_the_number_of_classes_is_that_of_the_clips(grid_clips):
