@@ -68,6 +68,7 @@ def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
     facts = {
         "cost": {"parameters": job.cost.parameters, "macs": job.cost.macs},
         "classes": list(classes),
+        "multi_label": job.manifest.multi_label,
         "left_out": data.left_out,
         "code": code(),
     }
