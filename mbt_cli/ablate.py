@@ -1,29 +1,34 @@
 """(A study's runs - what is finished) -> an executor: plan them, make the data ready, do them."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import floor
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from mbt_cli.claim import claimed
 from mbt_cli.cost import Cost, cost, overhead
-from mbt_cli.data import make_ready
+from mbt_cli.data import cache, make_ready
 from mbt_cli.data.cache import Cached
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.environment import code
-from mbt_cli.errors import MbtError
-from mbt_cli.executors import Executor
+from mbt_cli.errors import MbtError, Unwritable
+from mbt_cli.executors import Died, Executor
 from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.job import Job, Result, execute
+from mbt_cli.job import Job, Result, buried, execute
 from mbt_cli.metrics import Figures
 from mbt_cli.record import Record
-from mbt_cli.runs import FINISHED, Run, run_folder
+from mbt_cli.runs import FAILED, FINISHED, Run, run_folder
 from mbt_cli.study import Study
 
 AGAIN_S = 1.0
 """How long to wait before runs that others work on are looked at again."""
+
+NEW, STALE = "new", "stale"
+"""Not begun; finished or failed by other code. A record tells the other states (`runs.py`)."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,19 @@ class Planned:
     cost: Cost
     overhead: float
     """Executed cost over late fusion's, as a fraction."""
-    done: bool
-    """Finished already; it will not be run again."""
+    state: str
+    todo: bool
+    """Whether it is to be run, or run again."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is done about a run that fails."""
+
+    stop: bool = False
+    """Nothing else is run any more; else the others go on."""
+    retries: int = 0
+    """How often it is tried again, from its last checkpoint."""
 
 
 @runtime_checkable
@@ -68,38 +84,47 @@ class Track(Protocol):
         """Something new stands in the run's record."""
 
 
-def plan(study: Study, seeds: int, results: Path, *, rerun_stale: bool = False) -> list[Planned]:
-    """Every run of a study. With `rerun_stale` a run of other code counts as not done."""
+def plan(
+    study: Study, seeds: int, results: Path, *, rerun_stale: bool = False,
+    retry_failed: bool = False,
+) -> list[Planned]:  # fmt: skip
+    """Every run of a study. What is finished is not run again, nor what failed but with
+    `retry_failed`; with `rerun_stale` both are where other code did it."""
     planned = []
     classes = len(study.data.classes)
     for experiment in study.experiments(seeds):
         run = Run(run_folder(results, key := experiment.key))
-        done = run.state == FINISHED and not (rerun_stale and run.facts["code"] != code())
+        state = run.state if run.facts else NEW
+        if rerun_stale and state in (FINISHED, FAILED) and run.facts["code"] != code():
+            state = STALE
+        todo = state != FINISHED and (state != FAILED or retry_failed)
         price = cost(experiment, classes)
         extra = overhead(experiment, classes)
-        planned.append(Planned(experiment, study.title(experiment), key, price, extra, done))
+        title = study.title(experiment)
+        planned.append(Planned(experiment, title, key, price, extra, state, todo))
     return planned
 
 
 def ablate(
     planned: Sequence[Planned], manifest: Manifest, results: Path, *, executor: Executor,
-    min_coverage: float, device: str, threads: int, checkpoint_s: float, show: Show, track: Track,
+    min_coverage: float, device: str, threads: int, checkpoint_s: float, keep: str, policy: Policy,
+    show: Show, track: Track,
 ) -> int:  # fmt: skip
-    """Does every planned run that is not done; how many failed. What another command works on is
+    """Does every planned run that is to be done; how many failed. What another command works on is
     waited for, and taken over where that command died.
 
     Raises MbtError where less than `min_coverage` of the clips (a fraction), or none of a split,
-    can be read.
+    can be read; where nothing can be written any more; and after an error where the policy says so.
     """
-    todo = [run for run in planned if not run.done]
+    todo = [run for run in planned if run.todo]
     views = ready(todo[0].experiment, manifest, min_coverage, executor, show)
-    how = (device, threads, checkpoint_s)
+    how = (device, threads, checkpoint_s, keep)
     jobs = [
         Job(one.experiment, one.cost, manifest, views, run_folder(results, one.key), *how)
         for one in todo
     ]
-
     failed, waited, places = 0, 0, list(range(len(todo)))
+    tries = Counter[int]()
 
     def watch(turn: int, row: Mapping[str, Any]) -> None:
         show.event(todo[places[turn]], row)
@@ -107,21 +132,37 @@ def ablate(
 
     with show.running(len(todo)):
         while places:
-            elsewhere = []
+            elsewhere, again = [], []
             for outcome in executor.run(execute, [jobs[place] for place in places], watch):
-                place = places[outcome.place]
-                if outcome.error is None and outcome.value is None:
+                place, error = places[outcome.place], outcome.error
+                run, job = todo[place], jobs[place]
+                if isinstance(error, Unwritable):
+                    raise error
+                if isinstance(error, Died):
+                    buried(job, error)
+                if error is None and outcome.value is None:
                     elsewhere.append(place)
                     continue
-                failed += outcome.error is not None
-                show.ended(todo[place], outcome.value, outcome.error)
-                track.follow(Run(jobs[place].record))
+                track.follow(Run(job.record))
+                if error is not None and tries[place] < policy.retries:
+                    tries[place] += 1
+                    show.say(f"{run.title}: {error} Try {tries[place]} of {policy.retries} again.")
+                    again.append(place)
+                    continue
+                show.ended(run, outcome.value, error)
+                if error is not None:
+                    if not failed:
+                        show.say(f"All of that: {job.record / 'error.txt'}")
+                    failed += 1
+                    if policy.stop:
+                        raise MbtError(f"{run.title} failed, and --on-error is stop. The same"
+                                       " command goes on with the others.")  # fmt: skip
             if elsewhere and len(elsewhere) != waited:
                 waited = len(elsewhere)
                 show.say(f"Another command does {waited} of the runs: waiting for it.")
-            elif elsewhere:
+            elif elsewhere and not again:
                 time.sleep(AGAIN_S)
-            places = elsewhere
+            places = elsewhere + again
     return failed
 
 
@@ -143,7 +184,16 @@ def ready(
                     raise outcome.error
                 yield outcome.value
 
-    data = make_ready(experiment.data, manifest, work)
+    folder, waited = cache.folder_of(manifest, experiment.data.views), False
+    while True:
+        with nullcontext(True) if cache.complete(folder) else claimed(folder) as mine:
+            if mine:
+                data = make_ready(experiment.data, manifest, work)
+                break
+        if not waited:
+            show.say("Another command reads these clips: waiting for it.")
+            waited = True
+        time.sleep(AGAIN_S)
     if lost := data.left_out:
         listed, name = len(manifest.entries), next(iter(lost))
         found = f"{len(lost)} of {listed} clips cannot be read; the first, {name}: {lost[name]}"

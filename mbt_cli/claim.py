@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from mbt_cli.errors import Unwritable
+
 FRESH_S = 10.0
 """How often a claim is touched."""
 DEAD_S = 60.0
@@ -23,9 +25,11 @@ DEAD_S = 60.0
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[bool]:
-    """Whether the run of this folder is ours for now; a dead claim is taken over."""
+    """Whether the run of this folder is ours for now; a dead claim is taken over.
+
+    Raises Unwritable.
+    """
     path = _beside(folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
     mine = {"host": socket.gethostname(), "pid": os.getpid(), "token": uuid4().hex}
     if not (_create(path, mine) or _taken_over(path, mine)):
         yield False
@@ -54,12 +58,19 @@ def _beside(folder: Path) -> Path:
 
 
 def _create(path: Path, mine: dict[str, object]) -> bool:
-    """A claim, where there was none."""
+    """A claim, where there was none. Raises Unwritable."""
+    made = False
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x") as file:
+            made = True
             file.write(json.dumps(mine))
     except FileExistsError:
         return False
+    except OSError as error:
+        if made:
+            path.unlink(missing_ok=True)
+        raise Unwritable.at(path, error) from error
     return True
 
 
@@ -104,7 +115,7 @@ def _alive(pid: int) -> bool:
 
 def _keep_fresh(path: Path, done: threading.Event) -> None:
     while not done.wait(FRESH_S):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # gone, or a folder out of reach for now
             os.utime(path)
 
 

@@ -19,6 +19,8 @@ DECIDES = (
     "model",
     "data",
     "train",
+    "memory",
+    "descent",
     "progress",
     "loss",
     "mixup",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class MbtError(Exception):
@@ -10,6 +11,18 @@ class MbtError(Exception):
 
 class Stopped(MbtError):
     """The user pressed Ctrl-C."""
+
+
+class Unwritable(MbtError):
+    """Nothing can be written where something must be: whatever else is tried would fail too."""
+
+    @classmethod
+    def at(cls, path: Path, why: OSError) -> "Unwritable":
+        """For a file that could not be written."""
+        return cls(
+            f"{path} cannot be written ({why.strerror}). What is finished is kept: make room there,"
+            " or choose another folder, and run the same command again."
+        )
 
 
 class UnknownName(MbtError):

@@ -6,12 +6,16 @@ What the jobs are is none of this room's business.
 
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 import threading
+import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import connection
 from multiprocessing.process import parent_process
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -24,8 +28,14 @@ Emit = Callable[[Any], None]
 Watch = Callable[[int, Any], None]
 """Called in the caller's process with the place of a job in the list, and what it emitted."""
 
-_INTERVAL_S = 0.1
+_INTERVAL_S = 1.0  # Ctrl-C is answered at least so often, on systems where it ends no waiting
+_PATIENCE_S = 5.0  # for a worker to leave by itself
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_EVENT, _VALUE, _REFUSAL, _BUG, _DEATH = "event", "value", "refusal", "bug", "death"
+
+
+class Died(MbtError):
+    """A worker's process ended amid a job."""
 
 
 @dataclass(frozen=True)
@@ -80,50 +90,50 @@ class Here:
 
 
 class Local:
-    """Processes of this machine, started fresh (not forked), each with its own few threads."""
+    """Processes of this machine, started fresh (not forked), each with its own few threads.
+
+    A process that dies costs its job, which ends with `Died`; another takes its place.
+    """
 
     def __init__(self, workers: int, threads: int = 1) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._events = context.SimpleQueue()
-        self._batch = 0
-        self._pool = ProcessPoolExecutor(workers, context, _start, (self._events, threads))
+        self.workers, self.threads = workers, threads
+        self._idle: list[_Worker] = []
 
     def __enter__(self) -> "Local":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            for child in multiprocessing.active_children():
-                child.terminate()
-        self._pool.shutdown(cancel_futures=True)
+    def __exit__(self, *_: object) -> None:
+        for worker in self._idle:
+            worker.stop()
 
     def run(
         self, function: Callable[[J, Emit], R], jobs: Sequence[J], watch: Watch
     ) -> Iterator[Outcome[R]]:
-        self._batch += 1
-        pending: dict[Future[R], int] = {
-            self._pool.submit(_do, function, job, self._batch, place): place
-            for place, job in enumerate(jobs)
-        }
-        while pending:
-            done, _ = wait(pending, timeout=_INTERVAL_S, return_when=FIRST_COMPLETED)
-            self._drain(watch)
-            for future in done:
-                place, error = pending.pop(future), future.exception()
-                if isinstance(error, BrokenProcessPool):
-                    raise MbtError(
-                        "A worker process died (out of memory, or killed). Nothing is lost:"
-                        " run the same command again, with fewer --workers if memory is short."
-                    ) from error
-                if error is not None and not isinstance(error, Exception):
-                    raise error
-                yield Outcome(place, error=error) if error else Outcome(place, future.result())
-
-    def _drain(self, watch: Watch) -> None:
-        while not self._events.empty():
-            batch, place, event = self._events.get()
-            if batch == self._batch:
-                watch(place, event)
+        todo = deque(enumerate(jobs))
+        busy: dict[connection.Connection, tuple[_Worker, int]] = {}
+        try:
+            while todo or busy:
+                while todo and len(busy) < self.workers:
+                    place, job = todo.popleft()
+                    worker = self._idle.pop() if self._idle else _Worker(self.threads)
+                    busy[worker.pipe] = worker, place
+                    worker.begin(function, job)
+                for pipe in connection.wait([*busy], _INTERVAL_S):
+                    assert isinstance(pipe, connection.Connection)
+                    worker, place = busy[pipe]
+                    kind, what = worker.hear()
+                    if kind == _EVENT:
+                        watch(place, what)
+                        continue
+                    del busy[pipe]
+                    if kind in (_VALUE, _REFUSAL):
+                        self._idle.append(worker)
+                    else:
+                        worker.stop()  # a bug may have left anything behind, such as a broken GPU
+                    yield Outcome(place, what) if kind == _VALUE else Outcome(place, error=what)
+        finally:
+            for worker, _ in busy.values():
+                worker.stop()
 
 
 def executor_of(workers: int, threads: int) -> Executor:
@@ -131,15 +141,74 @@ def executor_of(workers: int, threads: int) -> Executor:
     return Here() if workers == 1 else Local(workers, threads)
 
 
-_worker: dict[str, Any] = {}
-"""What a worker process was given at its start."""
+class _Worker:
+    """A process that does job after job, and the pipe by which it is told and tells."""
+
+    def __init__(self, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, threads), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def begin(self, function: Callable[[J, Emit], R], job: J) -> None:
+        with suppress(BrokenPipeError):  # it died idle: `hear` says so
+            self.pipe.send((function, job))
+
+    def hear(self) -> tuple[str, Any]:
+        """The next thing it says of its job; its death is an error."""
+        try:
+            kind, what = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            return _DEATH, Died(f"Its process died ({_cause(self.process.exitcode or 0)}).")
+        return kind, what
+
+    def stop(self) -> None:
+        """Soon, whatever it does."""
+        self.process.terminate()
+        self.process.join(_PATIENCE_S)
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
 
 
-def _start(events: Any, threads: int) -> None:
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"it left with exit code {code}"
+    name = signal.Signals(-code).name
+    return f"killed by {name}" + (": is memory short?" if name == "SIGKILL" else "")
+
+
+def _work(pipe: connection.Connection, threads: int) -> None:
+    """A worker's life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and gives back what it has claimed
     os.environ |= dict.fromkeys(_THREADS, str(threads))
-    _worker["events"] = events
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    while True:
+        try:
+            function, job = pipe.recv()
+        except EOFError:  # no parent any more
+            return
+        try:
+            said = _VALUE, function(job, lambda event: pipe.send((_EVENT, event)))
+        except MbtError as error:
+            said = _REFUSAL, error
+        except Exception as error:  # noqa: BLE001  # handed on whole, for the caller to judge
+            said = _BUG, _portable(error)
+        pipe.send(said)
+
+
+def _portable(error: Exception) -> Exception:
+    """An error that another process can read, with where it came from."""
+    trace = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001  # whatever its class has against pickling
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(trace)
+    return error
 
 
 def _end_with_parent() -> None:
@@ -147,7 +216,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _do(function: Callable[[J, Emit], R], job: J, batch: int, place: int) -> R:
-    return function(job, lambda event: _worker["events"].put((batch, place, event)))

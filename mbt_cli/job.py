@@ -11,10 +11,12 @@ from mbt_cli.cost import Cost
 from mbt_cli.data.cache import Cached
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.environment import code, environment
+from mbt_cli.errors import Unwritable
+from mbt_cli.executors import Died
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.metrics import Figures
 from mbt_cli.record import Record
-from mbt_cli.runs import FINISHED, Run
+from mbt_cli.runs import FINISHED, RUNNING, Run
 
 LEAST_PAUSE = 50
 """Between two checkpoints, over the time that one takes."""
@@ -41,6 +43,8 @@ class Job:
     threads: int
     checkpoint_s: float
     """Seconds from one checkpoint to the next."""
+    keep: str
+    """What of its weights stays when it is finished: one of `record.KEEP`."""
 
 
 def execute(job: Job, emit: Callable[[Any], None]) -> Result | None:
@@ -52,6 +56,13 @@ def execute(job: Job, emit: Callable[[Any], None]) -> Result | None:
         if left.state == FINISHED and left.facts["code"] == code():  # by another, just now
             return Result(left.figures(Evaluation()) or {}, left.status["seconds"])
         return _execute(job, emit)
+
+
+def buried(job: Job, why: Died) -> None:
+    """Records as failed a run whose process died."""
+    with claimed(job.record) as mine:
+        if mine and Run(job.record).state == RUNNING and (job.record / "run.json").exists():
+            Record(job.record).fail(why)
 
 
 def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
@@ -78,11 +89,14 @@ def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
     try:
         if (real := counted(job.experiment, len(classes))) != job.cost:
             raise RuntimeError(f"The model costs {real}, but the plan says {job.cost}.")
-        log = _Log(record, emit, job.checkpoint_s)
+        log = _Log(record, emit, job)
         fitted = fit(job.experiment, data, log, job.device, state)
         scores, found = evaluate(fitted.model, job.experiment, data, Evaluation(), job.device)
         record.evaluated(Evaluation(), found, scores, data.labels("test"), data.names("test"))
-        record.finish(seconds=fitted.seconds, epoch=fitted.epoch, validation=fitted.validation)
+        took = {"seconds": fitted.seconds, "micro_batch": fitted.micro_batch}
+        record.finish(job.keep, **took, epoch=fitted.epoch, validation=fitted.validation)
+    except Unwritable:
+        raise
     except Exception as error:
         record.fail(error)
         raise
@@ -92,14 +106,15 @@ def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
 class _Log:
     """Writes what a run measures into its record, and tells the caller's process."""
 
-    def __init__(self, record: Record, emit: Callable[[Any], None], checkpoint_s: float) -> None:
-        self.record, self.emit, self.pause_s = record, emit, checkpoint_s
-        self.best, self.next_s = record.best, time.monotonic() + checkpoint_s
+    def __init__(self, record: Record, emit: Callable[[Any], None], job: Job) -> None:
+        self.record, self.emit, self.pause_s = record, emit, job.checkpoint_s
+        self.keep_last = job.keep == "all"
+        self.best, self.next_s = record.best, time.monotonic() + job.checkpoint_s
 
-    def step(self, state: Callable[[], Mapping[str, Any]]) -> None:
+    def step(self, state: Callable[[], Mapping[str, Any]], *, last: bool) -> None:
         """Keeps a checkpoint now and then, for no more than a fiftieth of the time; where the pause
         is 0 after every step."""
-        if (began := time.monotonic()) >= self.next_s:
+        if (began := time.monotonic()) >= self.next_s or (last and self.keep_last):
             self.record.checkpoint(state())
             took = time.monotonic() - began
             pause_s = max(self.pause_s, LEAST_PAUSE * took) if self.pause_s else 0.0

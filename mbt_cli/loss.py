@@ -4,7 +4,6 @@ b batch, c classes.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -53,11 +52,9 @@ def _of_head(
     return -(y * F.log_softmax(x, -1)).sum(1)
 
 
-def penalty(model: MBT, l2: float) -> Float[Tensor, ""] | Literal[0]:
+def penalty(model: MBT, l2: float) -> Float[Tensor, ""]:
     """l2 / 2 times the sum of squares of all parameters that are no vectors in the official code:
     there the biases of queries, keys and values have an axis for the heads."""
-    if not l2:
-        return 0
     squares = [
         parameter.square().sum()
         for name, parameter in model.named_parameters()

@@ -6,7 +6,6 @@ One clip (batch 1) in evaluation mode, without gradients, in the precision of th
 import ctypes
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from statistics import quantiles
 from typing import Any, cast
 
 from mbt_cli.errors import MbtError
-from mbt_cli.executors import Local
+from mbt_cli.executors import Died, Local
 from mbt_cli.experiment import Experiment
 from mbt_cli.prices import Price
 
@@ -80,16 +79,12 @@ def measured(
     results = []
     for price in found:
         job = Job(price.cell, price.classes, device, threads)
-        try:
-            with Local(1, threads) as fresh:
-                (outcome,) = fresh.run(measure, [job], lambda _, __: None)
-        except MbtError as error:
-            if not isinstance(error.__cause__, BrokenProcessPool):
-                raise
+        with Local(1, threads) as fresh:
+            (outcome,) = fresh.run(measure, [job], lambda _, __: None)
+        if isinstance(outcome.error, Died):
             raise MbtError(
-                f"{price.cell.title} cannot be measured here: its process died (out of memory, or"
-                " killed)."
-            ) from error
+                f"{price.cell.title} cannot be measured here. {outcome.error}"
+            ) from outcome.error
         if outcome.error:
             raise outcome.error
         results.append(cast("Measured", outcome.value))

@@ -25,8 +25,8 @@ class Log(Protocol):
     def best(self, weights: Weights) -> None:
         """The weights of the best epoch so far."""
 
-    def step(self, state: Callable[[], State]) -> None:
-        """A step is done; `state` gives all that is needed to go on from here."""
+    def step(self, state: Callable[[], State], *, last: bool) -> None:
+        """A step is done, maybe the last; `state` gives all that is needed to go on from here."""
 
 
 @dataclass
@@ -39,6 +39,8 @@ class Progress:
     """Rows logged."""
     seconds: float = 0.0
     """Of training, without validation."""
+    micro_batch: int = 0
+    """Clips at a time, where a batch does not fit into memory; 0 for all of a batch."""
     losses: list[Tensor] = field(default_factory=list)
     """Of the steps since the last row."""
     reached: float = -math.inf

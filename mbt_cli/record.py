@@ -21,23 +21,30 @@ from mbt_cli import settings
 from mbt_cli.claim import held
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment
+from mbt_cli.files import whole, write, writing
 from mbt_cli.metrics import Figures
 from mbt_cli.runs import FAILED, FINISHED, RUNNING, Run, read
 
+KEEP = ("none", "best", "all")
+"""What a finished run keeps of its weights: none; those of the best epoch; these, and the last
+checkpoint with what the optimizer remembers."""
+
 
 class Record(Run):
-    """A run's folder, being written."""
+    """A run's folder, being written. Whatever writes raises Unwritable where the disk is full or
+    the folder is read-only."""
 
     def begin(self, experiment: Experiment, facts: Mapping[str, Any]) -> None:
         """A fresh record, in place of whatever was there."""
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True)
+        with writing(self.folder):
+            self._discard()
+            self.folder.mkdir(parents=True)
         self._status(RUNNING)
         write(self.folder / "run.json", {"experiment": experiment.record(), **facts})
 
     def resume(self, **facts: Any) -> dict[str, Any] | None:
-        """The state in which a run was left that was killed, and its record as it was then.
+        """The state in which a run was left that was killed or failed, and its record as it was
+        then.
 
         None where there is none, where it cannot be read, or where one of `facts` is not what
         `run.json` says: then the run is to begin anew.
@@ -45,41 +52,41 @@ class Record(Run):
         from torch import load
 
         left, rows = Run(self.folder), self.folder / "metrics.jsonl"
-        if left.state != RUNNING or any(left.facts.get(n) != v for n, v in facts.items()):
+        if left.state == FINISHED or any(left.facts.get(n) != v for n, v in facts.items()):
             return None
         try:
             path = self.folder / "checkpoint.pt"
             state: dict[str, Any] = load(path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, LookupError, UnpicklingError):
             return None
+        self._status(RUNNING)
         if weights := state["progress"]["weights"]:
             self.best(weights)
         lines = rows.read_bytes().splitlines(keepends=True) if rows.exists() else []
-        part = self.folder / "metrics.part"
-        part.write_bytes(b"".join(lines[: state["progress"]["rows"]]))
-        part.replace(rows)
+        with whole(rows) as file:
+            file.writelines(lines[: state["progress"]["rows"]])
+        self._tidy("error.txt")
         return state
 
     def checkpoint(self, state: Mapping[str, Any]) -> None:
         """All that training needs to go on from here, in place of the last one."""
         from torch import save
 
-        part = self.folder / "checkpoint.part"
-        save(dict(state), part)
-        part.replace(self.folder / "checkpoint.pt")
+        with whole(self.folder / "checkpoint.pt") as file:
+            save(dict(state), file)
 
     def row(self, values: Mapping[str, Any]) -> None:
         """One row of what is measured over time."""
-        with (self.folder / "metrics.jsonl").open("a") as file:
+        path = self.folder / "metrics.jsonl"
+        with writing(path), path.open("a") as file:
             file.write(json.dumps({"time_s": round(time.time(), 3), **values}) + "\n")
 
     def best(self, weights: Mapping[str, Any]) -> None:
         """The weights of the best epoch so far."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
-        part = self.folder / "weights.part"
-        save_file(dict(weights), part)
-        part.replace(self.folder / "weights.safetensors")
+        with whole(self.folder / "weights.safetensors") as file:
+            file.write(save(dict(weights)))
 
     def evaluated(
         self, how: Evaluation, figures: Figures, scores: Float[np.ndarray, "n c"],
@@ -87,22 +94,34 @@ class Record(Run):
     ) -> None:  # fmt: skip
         """What an evaluation found, and every clip's scores."""
         folder = self.evaluation(how)
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / "scores.part"
-        with part.open("wb") as file:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with whole(folder / "scores.npz") as file:
             np.savez(file, scores=scores, labels=labels.astype(np.uint8), names=np.array(names))
-        part.replace(folder / "scores.npz")
         write(folder / "evaluation.json", {"evaluation": settings.plain(how), "figures": figures})
 
-    def finish(self, **facts: Any) -> None:
-        """The last thing written: from now on the run is done."""
-        self._status(FINISHED, **facts)
-        (self.folder / "checkpoint.pt").unlink(missing_ok=True)
+    def finish(self, keep: str = "best", **facts: Any) -> None:
+        """The last thing written: from now on the run is done. What it keeps is one of KEEP."""
+        self._status(FINISHED, keep=keep, **facts)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Removes what a finished run does not keep, and what a kill left of files."""
+        kept = Run(self.folder).status.get("keep", "best")
+        self._tidy("*.part", "evaluations/*/*.part")
+        if kept != "all":
+            self._tidy("checkpoint.pt")
+        if kept == "none":
+            self._tidy("weights.safetensors")
 
     def fail(self, error: Exception) -> None:
-        """Keeps the error; a bug with its traceback."""
-        trace = "" if isinstance(error, MbtError) else "".join(traceback.format_exception(error))
-        self._status(FAILED, error=str(error) or type(error).__name__, traceback=trace)
+        """Keeps the error, in full in `error.txt`: a bug with its traceback."""
+        said = str(error) or type(error).__name__
+        user = isinstance(error, MbtError)
+        with whole(self.folder / "error.txt") as file:
+            trace = "" if user else "\n" + "".join(traceback.format_exception(error))
+            file.write(f"{said}\n{trace}".encode())
+        self._status(FAILED, error=said)
 
     def remove(self) -> None:
         """Deletes the record: for all who look it is gone at once.
@@ -111,17 +130,29 @@ class Record(Run):
         """
         if held(self.folder):
             raise MbtError(f"{self.key} is being run: stop that command first.")
-        gone = self.folder.with_name(f".removed-{self.key}-{os.getpid()}")
         try:
-            self.folder.rename(gone)
-            shutil.rmtree(gone)
+            self._discard()
         except OSError as error:
             raise MbtError(f"{self.folder} cannot be removed ({error.strerror}).") from error
 
+    def _discard(self) -> None:
+        """Out of sight first, for a folder deleted in part would be a damaged record."""
+        gone = self.folder.with_name(f".removed-{self.key}-{os.getpid()}")
+        if self.folder.exists():
+            self.folder.rename(gone)
+        for left in self.folder.parent.glob(f".removed-{self.key}-*"):
+            shutil.rmtree(left)
+
+    def _tidy(self, *patterns: str) -> None:
+        with writing(self.folder):
+            for pattern in patterns:
+                for path in self.folder.glob(pattern):
+                    path.unlink(missing_ok=True)
+
     def _status(self, state: str, **facts: Any) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        past = read(self.folder / "status.json") if state != RUNNING else {"started": now}
-        status = {"state": state, "started": past.get("started", now), "written": now, **facts}
+        started = read(self.folder / "status.json").get("started", now)
+        status = {"state": state, "started": started, "written": now, **facts}
         write(self.folder / "status.json", status)
 
 
@@ -137,10 +168,3 @@ def writable(results: Path) -> None:
             f"Results cannot be written to {results} ({error.strerror}). Choose another folder with"
             " --results or MBT_RESULTS."
         ) from error
-
-
-def write(path: Path, value: Any) -> None:
-    """JSON, there whole or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(value, indent=1) + "\n")
-    part.replace(path)

@@ -5,6 +5,7 @@
         metrics.jsonl         what was measured over time, a row a line
         weights.safetensors   of the best epoch
         checkpoint.pt         all that training needs to go on; gone when the run is finished
+        error.txt             why it failed; a bug with its traceback
         evaluations/<key>/    evaluation.json (what was scored, and its figures), scores.npz
         status.json           running, finished or failed; written last
 
@@ -89,10 +90,22 @@ class Run:
             return dict(arrays)
 
     def weights(self) -> dict[str, Any]:
-        """The tensors of the best epoch."""
+        """The tensors of the best epoch. Raises MbtError where they were not kept."""
         from safetensors.torch import load_file
 
-        return load_file(self.folder / "weights.safetensors")
+        path = self.folder / "weights.safetensors"
+        if not path.exists():
+            raise MbtError(
+                f"Run {self.key} has no weights any more. Train it again to have them:"
+                f" mbt-cli runs remove {self.key}, then its ablate command without --keep none."
+            )
+        return load_file(path)
+
+    @property
+    def trouble(self) -> str:
+        """Why the run failed, in full; empty where it did not."""
+        path = self.folder / "error.txt"
+        return path.read_text() if self.state == FAILED and path.exists() else ""
 
     def evaluation(self, how: Evaluation) -> Path:
         """The folder of an evaluation."""

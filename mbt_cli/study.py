@@ -13,10 +13,10 @@ from typing import Any
 from mbt_cli.data.manifest import SPLITS, Manifest
 from mbt_cli.errors import MbtError, UnknownName
 from mbt_cli.experiment import Evaluation, Experiment
+from mbt_cli.files import write, writing
 from mbt_cli.grid import Grid
 from mbt_cli.metrics import primary
 from mbt_cli.recipes import recipe as recipe_of
-from mbt_cli.record import write
 from mbt_cli.runs import Run, finished
 
 WORDS = {"model.fusion": "strategy", "model.fusion_layer": "L_f", "model.bottlenecks": "B"}
@@ -90,7 +90,8 @@ class Study:
     def save(self, results: Path) -> None:
         """Writes study.json into the study's folder."""
         folder = results / self.name
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         values = asdict(self) | {"cells": [cell.record() for cell in self.cells]}
         write(folder / "study.json", values)
 

@@ -16,7 +16,7 @@ from mbt_cli.experiment import Evaluation
 from mbt_cli.measure import MIB, WARM_UP, Measured
 from mbt_cli.prices import Price
 from mbt_cli.published import CONVENTIONS, SOURCE, Point, farthest
-from mbt_cli.runs import Run
+from mbt_cli.runs import FAILED, Run
 from mbt_cli.study import Study, plain, word
 from mbt_cli.terminal import headline
 
@@ -42,17 +42,20 @@ def plan_table(planned: Sequence[Planned], study: Study) -> Table:
         ("GMACs", _aligned([run.cost.gmacs for run in planned])),
         ("GFLOPs", _aligned([run.cost.gflops for run in planned])),
         ("over\nlate", [f"{run.overhead:+.1%}" for run in planned]),
-        ("state", ["finished" if run.done else "new" for run in planned]),
+        ("state", [run.state for run in planned]),
     )
 
 
 def price(planned: Sequence[Planned], manifest: Manifest) -> str:
     """What a plan will take, in one line: a training step costs about three forward passes."""
-    todo = [run for run in planned if not run.done]
+    todo = [run for run in planned if run.todo]
+    left = sum(run.state == FAILED and not run.todo for run in planned)
+    done = len(planned) - len(todo) - left
+    failed = f" {left} failed," if left else ""
     clips = manifest.count("train")
     tflops = sum(3 * run.cost.gflops * clips * run.experiment.training.epochs for run in todo) / 1e3
     return (
-        f"{len(planned)} runs: {len(planned) - len(todo)} finished, {len(todo)} to do,"
+        f"{len(planned)} runs: {done} finished,{failed} {len(todo)} to do,"
         f" about {tflops:,.3g} TFLOP of training on {clips:,} clips."
     )
 
@@ -84,9 +87,11 @@ def of_run(run: Run) -> Group:
     one, status = run.experiment, run.status
     changed = {n: v for n, v in one.changed().items() if n != "data.fingerprint"}
     took = f"{status['seconds']:.1f} s, best epoch {status['epoch']}" if "seconds" in status else ""
+    if status.get("micro_batch", one.training.batch_size) < one.training.batch_size:
+        took += f", {status['micro_batch']} clips at a time (memory was short)"
     facts = {
         "run": f"{run.key}: {one.title}, seed {one.training.seed}",
-        "state": " ".join(filter(None, (run.state, status.get("error", "")))),
+        "state": run.state,
         "started": status.get("started", ""),
         "written": status.get("written", ""),
         "training": took,
@@ -98,8 +103,7 @@ def of_run(run: Run) -> Group:
     }
     for how, figures in run.evaluations():
         facts[f"scored {_settings(how.changed()) or 'on test, as trained'}"] = headline(figures)
-    if trace := status.get("traceback"):
-        facts["traceback"] = trace
+    facts["error"] = run.trouble
     grid = Table.grid(padding=(0, 2))
     for name, said in facts.items():
         if said:

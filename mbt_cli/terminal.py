@@ -79,6 +79,9 @@ class Screen:
 
     def event(self, run: Planned, row: Mapping[str, Any]) -> None:
         """Moves a run's own bar."""
+        if "micro_batch" in row:
+            clips = row["micro_batch"]
+            self.say(f"{run.title}: out of memory; it goes on with {clips} clips at a time.")
         if run.key not in self._tasks:
             epochs = run.experiment.training.epochs
             self._tasks[run.key] = self._bars.add_task(run.title, total=epochs)

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from mbt_cli.data.cache import Cached
 from mbt_cli.dataset import Views
+from mbt_cli.descent import descend, learning_rate, optimizer_of
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment, Training
 from mbt_cli.loss import Targets, loss, penalty
+from mbt_cli.memory import gradients, halved
 from mbt_cli.metrics import Figures, figures, primary
 from mbt_cli.mixup import draw, mixup
 from mbt_cli.model import build
@@ -43,6 +45,8 @@ class Fitted:
     validation: Figures
     seconds: float
     """Of training, without validation."""
+    micro_batch: int
+    """Clips at a time: fewer than in a batch where memory was short."""
 
 
 def fit(
@@ -74,41 +78,51 @@ def fit(
     optimizer, at = optimizer_of(model, how), Progress()
     if state:
         at = Progress.restored(state, model, optimizer)
+    steps = how.epochs * steps_per_epoch
     every, order = max(1, steps_per_epoch // ROWS_PER_EPOCH), None
 
     def row(values: Mapping[str, Any]) -> None:
         log.row({"step": at.step, "epoch": epoch, **values})
         at.rows += 1
 
-    while at.step < how.epochs * steps_per_epoch:
+    def objective(views: Mapping[str, Tensor], targets: Targets) -> Float[Tensor, ""]:
+        with autocast(how, device):
+            logits = model(views)
+        return loss(logits, targets, manifest.multi_label, how.label_smoothing)
+
+    while at.step < steps:
         began = time.perf_counter()
         epoch, place = at.step // steps_per_epoch + 1, at.step % steps_per_epoch
         if order is None or place == 0:
             order = torch.from_numpy(drawn(how.seed, "order", epoch).permutation(len(places)))
             model.train()
         batch = order[place * how.batch_size :][: how.batch_size]
-        torch.manual_seed(int(drawn(how.seed, "drops", at.step).integers(2**63)))
-        rate = learning_rate(at.step, how, steps_per_epoch)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
         inputs = batch_of(data, places[batch.numpy()], views, model.spec.modalities, device)
         targets: Targets = (truth := labels[batch].to(device))
         if how.mixup:
             random = drawn(how.seed, "mixup", at.step)
             each = draw(how.mixup, [*inputs], independent=how.mixup_independent, random=random)
             inputs, targets = mixup(inputs, truth, each)
-        with autocast(how, device):
-            logits = model(inputs)
-        value = loss(logits, targets, manifest.multi_label, how.label_smoothing)
-        descend(model, optimizer, value + penalty(model, how.l2), how.clip_norm)
+        seed = None
+        if model.spec.stochastic_depth:
+            seed = int(drawn(how.seed, "drops", at.step).integers(2**63))
+        clips = at.micro_batch or how.batch_size
+        try:
+            value = gradients(model, objective, inputs, targets, clips, seed)
+        except (RuntimeError, MemoryError) as error:
+            at.micro_batch, value = halved(clips, error), None
+        if value is None:  # out of memory; what the error held is free by now
+            optimizer.zero_grad()
+            row({"micro_batch": at.micro_batch})
+            continue  # what is drawn depends on the step alone: it is the same step again
+        if how.l2:
+            penalty(model, how.l2).backward()
+        rate = learning_rate(at.step, how, steps_per_epoch)
+        descend(model, optimizer, rate, how.clip_norm)
         at.step += 1
-        at.losses.append(value.detach())
+        at.losses.append(value)
         if at.step % every == 0:
-            mean = torch.stack(at.losses).mean().item()
-            if not math.isfinite(mean):
-                raise MbtError(f"The training loss is {mean} at step {at.step} of seed {how.seed}:"
-                               " try a lower training.learning_rate.")  # fmt: skip
-            row({"loss": mean, "learning_rate": rate})
+            row({"loss": _mean(at.losses, at.step, how.seed), "learning_rate": rate})
             at.losses = []
         at.seconds += time.perf_counter() - began
 
@@ -122,50 +136,15 @@ def fit(
                 at.weights = {name: value.clone() for name, value in model.state_dict().items()}
                 at.reached, at.epoch, at.validation = reached, epoch, found
                 log.best(at.weights)
-        log.step(lambda: at.state(model, optimizer))
+        log.step(lambda: at.state(model, optimizer), last=at.step == steps)
 
     model.load_state_dict(at.weights)
-    return Fitted(model, at.epoch, at.validation, at.seconds)
+    return Fitted(model, at.epoch, at.validation, at.seconds, at.micro_batch or how.batch_size)
 
 
 def drawn(seed: int, what: str, when: int) -> np.random.Generator:
     """What a run draws for one purpose at one epoch or step, whatever was drawn before."""
     return np.random.default_rng([seed, DRAWS.index(what), when])
-
-
-def descend(
-    model: nn.Module, optimizer: torch.optim.Optimizer, value: Float[Tensor, ""], clip_norm: float
-) -> Float[Tensor, ""]:
-    """One step down from a loss; the norm of all gradients before they were clipped."""
-    value.backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-    optimizer.step()
-    optimizer.zero_grad()
-    return norm
-
-
-def learning_rate(step: int, how: Training, steps_per_epoch: int) -> float:
-    """At a step from 0: linear warm-up times a cosine that starts where the warm-up ends.
-
-    As the official schedule: at step 0 it is 0, and after the last step the cosine starts again.
-    """
-    warmup, total = how.warmup_epochs * steps_per_epoch, how.epochs * steps_per_epoch
-    rise = min(1.0, step / warmup) if warmup else 1.0
-    past = max(0.0, step - warmup) / max(1, total - int(warmup)) % 1
-    fall = how.final_rate + (1 - how.final_rate) * 0.5 * (1 + math.cos(math.pi * past))
-    return how.learning_rate * rise * fall
-
-
-def optimizer_of(model: nn.Module, how: Training) -> torch.optim.Optimizer:
-    """Weight decay is for the weights of linear layers alone."""
-    decayed = {m.weight for m in model.modules() if isinstance(m, nn.Linear)}
-    groups = [
-        {"params": [p for p in model.parameters() if (p in decayed) == decay], "weight_decay": rate}
-        for decay, rate in ((True, how.weight_decay), (False, 0.0))
-    ]
-    if how.optimizer == "sgd":
-        return torch.optim.SGD(groups, how.learning_rate, how.momentum)
-    return torch.optim.AdamW(groups, how.learning_rate, (how.momentum, how.beta2), fused=True)
 
 
 @torch.inference_mode()
@@ -197,12 +176,19 @@ def evaluate(
 def scored(
     model: MBT, experiment: Experiment, data: Cached, places: np.ndarray, device: str
 ) -> Iterator[Logits]:
-    """The logits of clips, batch after batch."""
-    for start in range(0, len(places), SCORING_BATCH):
-        rows = places[start : start + SCORING_BATCH]
-        inputs = batch_of(data, rows, experiment.data.views, model.spec.modalities, device)
-        with autocast(experiment.training, device):
-            yield model(inputs)
+    """The logits of clips, batch after batch; fewer at a time where memory is short."""
+    start, clips = 0, SCORING_BATCH
+    while start < len(places):
+        rows = places[start : start + clips]
+        try:
+            inputs = batch_of(data, rows, experiment.data.views, model.spec.modalities, device)
+            with autocast(experiment.training, device):
+                logits = model(inputs)
+        except (RuntimeError, MemoryError) as error:
+            clips = halved(clips, error)
+            continue
+        yield logits
+        start += len(rows)
 
 
 def batch_of(
@@ -220,6 +206,16 @@ def batch_of(
 def autocast(how: Training, device: str) -> torch.autocast:
     """Matrix products in bfloat16, where the run says so."""
     return torch.autocast(device, torch.bfloat16, enabled=how.precision == "bfloat16")
+
+
+def _mean(losses: list[Tensor], step: int, seed: int) -> float:
+    """Of the losses up to a step. Raises MbtError where one is no number."""
+    each = torch.stack(losses).tolist()
+    for place, value in enumerate(each, step - len(each) + 1):
+        if not math.isfinite(value):
+            raise MbtError(f"The training loss is {value} at step {place} of seed {seed}: try a"
+                           " lower training.learning_rate.")  # fmt: skip
+    return sum(each) / len(each)
 
 
 def _means_only(found: Figures) -> Figures:

@@ -10,7 +10,7 @@ import pytest
 from conftest import SHARED
 
 from conformance import compare, files
-from mbt_cli import train
+from mbt_cli import descent
 from mbt_cli.model import pretrained
 
 HERE = Path(__file__).parent / "golden"
@@ -136,12 +136,12 @@ def test_a_training_step_that_is_another_is_noticed(monkeypatch, what):
     from conformance import pieces
 
     if what == "clip":
-        monkeypatch.setattr(pieces, "descend", lambda m, o, v, c: train.descend(m, o, v, 2 * c))
+        monkeypatch.setattr(pieces, "descend", lambda m, o, r, c: descent.descend(m, o, r, 2 * c))
     elif what == "rate":
-        rate = train.learning_rate
+        rate = descent.learning_rate
         monkeypatch.setattr(pieces, "learning_rate", lambda step, *rest: rate(step + 1, *rest))
     else:
-        made = train.optimizer_of
+        made = descent.optimizer_of
 
         def nesterov(*given):
             optimizer = made(*given)

@@ -410,11 +410,11 @@ def test_stochastic_depth_drops_whole_branches_of_a_clip_and_rescales_nothing():
 
 def test_stochastic_depth_is_linear_in_depth_from_zero():
     m = model("late", 4, stochastic_depth=0.3)
-    rates = [getattr(layer.blocks[0].drop, "drop_prob", 0.0) for layer in m.layers]
+    rates = [getattr(layer.blocks[0].drop, "chance", 0.0) for layer in m.layers]
     assert rates == pytest.approx([0.0, 0.1, 0.2, 0.3])
     for depth, last in ((1, 0.0), (2, 0.3)):
         m = model("late", 4, depth=depth, stochastic_depth=0.3)
-        assert getattr(m.layers[-1].blocks[0].drop, "drop_prob", 0.0) == last
+        assert getattr(m.layers[-1].blocks[0].drop, "chance", 0.0) == last
 
 
 def test_a_fresh_model_is_initialised_as_the_official_one():

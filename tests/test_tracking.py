@@ -17,7 +17,8 @@ from mbt_cli.architecture import MBT
 from mbt_cli.cost import cost
 from mbt_cli.dataset import Synthetic, Views
 from mbt_cli.experiment import Evaluation, Experiment, Training
-from mbt_cli.record import Record, write
+from mbt_cli.files import write
+from mbt_cli.record import Record
 from mbt_cli.runs import Run, run_folder
 from mbt_cli.study import Data, Study
 from mbt_cli.tracking import EXPERIMENT, Tracker

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from mbt_cli import data
+from mbt_cli.descent import learning_rate, optimizer_of
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Training
 from mbt_cli.mixup import draw
 from mbt_cli.model.mbt import predict
 from mbt_cli.recipes import recipe
-from mbt_cli.train import batch_of, drawn, evaluate, fit, learning_rate, optimizer_of
+from mbt_cli.train import batch_of, drawn, evaluate, fit
 
 BASE = recipe("synthetic")
 SMALL = replace(

@@ -1,6 +1,7 @@
 """The commands: read the arguments, call the library, print. Heavy imports wait inside."""
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -53,8 +54,18 @@ for command in (flops, evaluate, report):
 app.add_typer(runs.app, name="runs")
 
 
+def _stop(*_: object) -> None:
+    """The first Ctrl-C ends what goes on in good order, the second everything at once. A cluster
+    that takes a job's time away says SIGTERM."""
+    for ask in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ask, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """The entry point: errors of the user's are one sentence and exit code 1."""
+    for ask in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ask, _stop)
     try:
         app()
     except MbtError as error:

@@ -1,7 +1,7 @@
 """`mbt-cli ablate`: run what is missing of a grid."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,11 +28,27 @@ def ablate(
     checkpoint_s: Annotated[
         float, typer.Option(min=0, help="Seconds between checkpoints of a run; 0: every step.")
     ] = 30.0,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="List the runs with their price, and stop.")
+    keep: Annotated[
+        Literal["none", "best", "all"],
+        typer.Option(
+            help="Weights that a finished run keeps: none, of its best epoch, or these and"
+            " its last checkpoint."
+        ),
+    ] = "best",
+    on_error: Annotated[
+        Literal["continue", "stop"], typer.Option(help="What the other runs do when one fails.")
+    ] = "continue",
+    retries: Annotated[
+        int, typer.Option(min=0, help="How often a run that fails is tried again at once.")
+    ] = 0,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run again what failed earlier.")
     ] = False,
     rerun_stale: Annotated[
-        bool, typer.Option("--rerun-stale", help="Run again what other code finished.")
+        bool, typer.Option("--rerun-stale", help="Run again what other code did.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="List the runs with their price, and stop.")
     ] = False,
     results: Results = HERE,
 ) -> None:
@@ -41,13 +57,14 @@ def ablate(
     Every field of an experiment is reached by --set, for example --set model.width=64 or
     --set "model.fusion=each <- each fsn; fsn <- all fsn".
     """
+    from mbt_cli.ablate import Policy
     from mbt_cli.ablate import ablate as run_all
     from mbt_cli.ablate import plan as plan_runs
     from mbt_cli.data import open_manifest
     from mbt_cli.environment import device_of
-    from mbt_cli.executors import executor_of
-    from mbt_cli.record import writable
-    from mbt_cli.runs import Run, run_folder
+    from mbt_cli.executors import Local
+    from mbt_cli.record import Record, writable
+    from mbt_cli.runs import FAILED, FINISHED, Run, run_folder
     from mbt_cli.study import ask, base_of
     from mbt_cli.tables import plan_table, price
     from mbt_cli.terminal import Screen, stdout
@@ -58,7 +75,7 @@ def ablate(
     base = base_of(question, recipe, changed)
     manifest = open_manifest(base.data, data)
     study = ask(question, recipe, base, changed, manifest)
-    planned = plan_runs(study, seeds, results, rerun_stale=rerun_stale)
+    planned = plan_runs(study, seeds, results, rerun_stale=rerun_stale, retry_failed=retry_failed)
     if plan:
         console.print(plan_table(planned, study), crop=False)
         console.print(price(planned, manifest))
@@ -66,30 +83,34 @@ def ablate(
     writable(results)
     study.save(results)
     console.print(price(planned, manifest))
-    todo, failed, problems = sum(not run.done for run in planned), 0, []
-    with Tracker(results, study) as track:
-        for run in planned:
-            if run.done:
-                track.follow(Run(run_folder(results, run.key)))
-        if todo:
-            where = device_of(device)
-            at_once = workers or (1 if where.startswith("cuda") else os.cpu_count() or 1)
-            try:
-                with executor_of(min(at_once, todo), threads) as executor:
+    todo, failed, problems = sum(run.todo for run in planned), 0, []
+    try:
+        with Tracker(results, study) as track:
+            for run in planned:
+                if run.state == FINISHED:
+                    record = Record(run_folder(results, run.key))
+                    record.tidy()
+                    track.follow(Run(record.folder))
+            if todo:
+                where = device_of(device)
+                at_once = workers or (1 if where.startswith("cuda") else os.cpu_count() or 1)
+                with Local(min(at_once, todo), threads) as executor:
                     failed = run_all(
                         planned, manifest, results, executor=executor, min_coverage=min_coverage,
-                        device=where, threads=threads, checkpoint_s=checkpoint_s,
+                        device=where, threads=threads, checkpoint_s=checkpoint_s, keep=keep,
+                        policy=Policy(stop=on_error == "stop", retries=retries),
                         show=Screen(console), track=track,
                     )  # fmt: skip
-            except KeyboardInterrupt:
-                raise Stopped(
-                    "Stopped. What is finished is kept: run the same command again to go on."
-                ) from None
+    except KeyboardInterrupt:
+        raise Stopped(
+            "Stopped. What is finished is kept: run the same command again to go on."
+        ) from None
     if failed:
-        problems.append(
-            f"{failed} of {todo} runs failed; status.json below {results / 'runs'} has each one's"
-            " error and traceback. The same command runs them again."
-        )
+        problems.append(f"{failed} of {todo} runs failed: mbt-cli runs list shows which.")
+    if earlier := sum(run.state == FAILED and not run.todo for run in planned):
+        problems.append(f"{earlier} of {len(planned)} runs failed earlier and were left alone.")
+    if problems:
+        problems.append("The same command with --retry-failed runs them again.")
     if track.problem and not track.failed:
         console.print(track.problem)
     elif track.problem:

@@ -9,6 +9,7 @@ from mbt_cli.data.cache import Cached
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.dataset import Data, Synthetic
 from mbt_cli.errors import MbtError
+from mbt_cli.files import writing
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -51,14 +52,15 @@ def classes_of(data: Data) -> int:
 def make_ready(data: Data, manifest: Manifest, work: Work) -> Cached:
     """Renders what is to be rendered, decodes what was not decoded before; all views, to read.
 
-    Raises MbtError where a split has no clip that can be read.
+    Raises MbtError where a split has no clip that can be read, Unwritable.
     """
     folder = cache.folder_of(manifest, data.views)
     if not cache.complete(folder):
         if isinstance(data, Synthetic):
             missing = [entry for entry in manifest.entries if not entry.path.exists()]
             for parent in {entry.path.parent for entry in missing}:
-                parent.mkdir(parents=True, exist_ok=True)
+                with writing(parent):
+                    parent.mkdir(parents=True, exist_ok=True)
             chunks = [
                 (data, missing[i : i + cache.CHUNK]) for i in range(0, len(missing), cache.CHUNK)
             ]

@@ -1,8 +1,8 @@
 """Decoded views of all clips of a dataset, in arrays on disk: made once, shared by all runs.
 
 n clips of the manifest, in its order. A folder holds `audio.npy` (n, 1, t, mel) float16,
-`video.npy` (n, 3, t, h, w) uint8, `state.npy` (n,): what is known of each clip, and, once all is
-read, `ready.json`. It is named by the clips, the views and the code that makes views of clips.
+`video.npy` (n, 3, t, h, w) uint8, `state.npy` (n,): which were read, and, once all were tried,
+`ready.json`. It is named by the clips, the views and the code that makes views of clips.
 """
 
 import json
@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ import numpy as np
 from mbt_cli import settings
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.dataset import Views
+from mbt_cli.files import whole, write, writing
 
-UNREAD, READ, LEFT_OUT = 0, 1, 2
+READ = 1
 DTYPES = {"audio": np.float16, "video": np.uint8}
 CHUNK = 32
 """Clips in a job."""
+BLOCK = 2**20
+"""Bytes of zeros at a time."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,9 @@ def folder_of(manifest: Manifest, views: Views) -> Path:
 
 def fill(manifest: Manifest, views: Views, folder: Path, do: Fill) -> None:
     """Reads every clip that was not read before: after a fill that was cut short the rest, after a
-    whole one those that could not be read."""
-    if complete(folder):
-        return
-    folder.mkdir(parents=True, exist_ok=True)
+    whole one those that could not be read. Raises Unwritable."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     n = len(manifest.entries)
     for name, dtype in DTYPES.items():
         _lay_out(folder / f"{name}.npy", (n, *views.shapes[name]), dtype)
@@ -70,9 +73,7 @@ def fill(manifest: Manifest, views: Views, folder: Path, do: Fill) -> None:
     left_out: dict[str, str] = {}
     for reasons in do(chunks):
         left_out |= reasons
-    part = folder / "ready.part"
-    part.write_text(json.dumps({"left_out": left_out}, indent=1))
-    part.replace(folder / "ready.json")
+    write(folder / "ready.json", {"left_out": left_out})
 
 
 def complete(folder: Path) -> bool:
@@ -97,7 +98,6 @@ def read_chunk(chunk: Chunk, emit: Callable[[Any], None]) -> dict[str, str]:
             )
         except ClipError as error:
             reasons[entry.name] = str(error)
-            state[i] = LEFT_OUT
         else:
             arrays["video"][i] = video_view(clip.frames, views.size)
             arrays["audio"][i] = audio_view(clip.sound, clip.rate_hz, views.mel_bins, views.steps)
@@ -142,8 +142,16 @@ def _cut(views: Views) -> Views:
 
 
 def _lay_out(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
-    """An array of zeros on disk, there whole or not at all."""
-    if not path.exists():
-        part = path.with_suffix(".part")
-        np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape).flush()
-        part.replace(path)
+    """An array of zeros on disk, there whole or not at all. Raises Unwritable.
+
+    Its room is taken now: where a disk is full, writing to an array that is mapped into memory
+    kills the process.
+    """
+    if path.exists():
+        return
+    with whole(path) as file:
+        head = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, head)
+        zeros = bytes(min(BLOCK, size := prod(shape) * np.dtype(dtype).itemsize))
+        for start in range(0, size, BLOCK):
+            file.write(zeros[: size - start])

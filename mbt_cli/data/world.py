@@ -15,6 +15,7 @@ pair behind `together`, the slots of flash and beep. In one clip of four these c
 knows only in which half each falls (`early_flash`, `early_beep`) gets an AUC of 0.83 on `in_time`.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from jaxtyping import Float32, UInt8
 
 from mbt_cli.data.manifest import SPLITS, Entry, Manifest, fingerprint
 from mbt_cli.dataset import Synthetic
+from mbt_cli.files import writing
 
 VERSION = 1
 """Of the generator; in every fingerprint. A change of what is rendered raises it."""
@@ -82,15 +84,16 @@ def manifest(spec: Synthetic, folder: Path) -> Manifest:
 
 
 def render(spec: Synthetic, entry: Entry) -> None:
-    """Writes the clip's mp4, at once or not at all."""
+    """Writes the clip's mp4, whole or not at all. Raises Unwritable."""
     i = int(entry.path.stem)
     clips = getattr(spec, entry.split)
     facts = happenings(spec.world, entry.split, clips)
     fact = {name: values[i] for name, values in facts.items()}
     rng = np.random.default_rng([VERSION, spec.world, SPLITS.index(entry.split), clips, 1, i])
-    part = entry.path.with_suffix(".part")
-    encode(picture(fact, rng), sound(fact, rng), part)
-    part.replace(entry.path)
+    part = entry.path.with_suffix(f".{os.getpid()}.part")
+    with writing(entry.path):
+        encode(picture(fact, rng), sound(fact, rng), part)
+        part.replace(entry.path)
 
 
 @cache

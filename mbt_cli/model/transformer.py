@@ -75,9 +75,25 @@ class Block(nn.Module):
 
 
 def drop_path(chance: float) -> nn.Module:
-    """Stochastic depth as in the official code: a mask a clip, no rescaling."""
-    if not chance:
-        return nn.Identity()
-    from timm.layers.drop import DropPath
+    """Nothing at all where no branch is ever dropped."""
+    return DropPath(chance) if chance else nn.Identity()
 
-    return DropPath(chance, scale_by_keep=False)
+
+class DropPath(nn.Module):
+    """Stochastic depth as in the official code: in training a mask a clip, no rescaling.
+
+    Where x is `part` of a batch (its first clip, all clips of the batch), masks are drawn for the
+    whole batch: from one state of the generator every part draws what the batch would.
+    """
+
+    def __init__(self, chance: float) -> None:
+        super().__init__()
+        self.chance = chance
+        self.part: tuple[int, int] | None = None
+
+    def forward(self, x: Queries) -> Queries:
+        if not self.training:
+            return x
+        first, whole = self.part or (0, len(x))
+        kept = x.new_empty(whole, 1, 1).bernoulli_(1 - self.chance)
+        return x * kept[first : first + len(x)]

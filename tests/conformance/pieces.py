@@ -14,13 +14,13 @@ from conformance import cases
 from conformance.check import Check, absolute, relative
 from mbt_cli.architecture import MBT as Spec
 from mbt_cli.cost import mbt_cost
+from mbt_cli.descent import descend, learning_rate, optimizer_of
 from mbt_cli.experiment import Training
 from mbt_cli.loss import loss
 from mbt_cli.metrics import auc, average_precision, figures, joint_top, top
 from mbt_cli.mixup import mixup
 from mbt_cli.model.mbt import MBT
 from mbt_cli.model.pretrained import from_image_vit, from_official
-from mbt_cli.train import descend, learning_rate, optimizer_of
 
 EXACT, FIGURES, RATE = 1e-9, 1e-6, 2e-6
 """For copies and averages in float64, for figures kept in float32, and of the highest rate."""
@@ -135,10 +135,11 @@ def three_steps(path: Path) -> Iterator[Check]:
         rate = learning_rate(step, training, steps)
         yield absolute("learning rates", rate, piece["lr"][step], RATE * rates["base"])
         for group in optimizer.param_groups:
-            group.update(lr=rate, momentum=how["momentum"])
+            group.update(momentum=how["momentum"])
         value = cases.loss_of(case, model, config, unused)
         yield relative("loss", value, piece["loss"][step], cases.LOSS)
-        norm = descend(model, optimizer, value, how["max_grad_norm"])
+        value.backward()
+        norm = descend(model, optimizer, rate, how["max_grad_norm"])
         yield relative("gradient norm", norm, piece["grad_norm"][step], cases.LOSS)
     value = cases.loss_of(case, model, config, unused)
     yield relative("loss", value, piece["loss"][-1], cases.LOSS)
