@@ -146,7 +146,9 @@ def ablate(
                 track.follow(Run(job.record))
                 if error is not None and tries[place] < policy.retries:
                     tries[place] += 1
-                    show.say(f"{run.title}: {error} Try {tries[place]} of {policy.retries} again.")
+                    show.say(
+                        f"{run.title}: {error} Trying again ({tries[place]} of {policy.retries})."
+                    )
                     again.append(place)
                     continue
                 show.ended(run, outcome.value, error)

@@ -37,13 +37,14 @@ def gradients(
     drops = [one for one in model.modules() if isinstance(one, DropPath)] if draws else []
     losses = []
     for first in range(0, whole, clips):
-        part = {m: view[first : first + clips] for m, view in views.items()}
+        cut = slice(first, first + clips)
+        part = {m: view[cut] for m, view in views.items()}
         share = len(next(iter(part.values()))) / whole
         for drop in drops:
             drop.part = first, whole
         if seed is not None:
             torch.manual_seed(seed)
-        loss = objective(part, _cut(targets, first, clips)) * share
+        loss = objective(part, _cut(targets, cut)) * share
         loss.backward()
         losses.append(loss.detach())
     return torch.stack(losses).sum()
@@ -67,7 +68,7 @@ def halved(clips: int, error: Exception) -> int:
     return ceil(clips / 2)
 
 
-def _cut(targets: Targets, first: int, clips: int) -> Targets:
+def _cut(targets: Targets, cut: slice) -> Tensor | Mapping[str, Tensor]:
     if isinstance(targets, Mapping):
-        return {m: labels[first : first + clips] for m, labels in targets.items()}
-    return targets[first : first + clips]
+        return {m: labels[cut] for m, labels in targets.items()}
+    return targets[cut]

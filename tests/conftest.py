@@ -1,6 +1,7 @@
 """What several rooms' tests need: a small world in a cache of its own, and the command itself."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -64,8 +65,13 @@ def here(
 
     def run(*words: object) -> subprocess.CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["mbt-cli", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
+        handlers = {ask: signal.getsignal(ask) for ask in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with pytest.raises(SystemExit) as left:
+                main()
+        finally:
+            for ask, handler in handlers.items():
+                signal.signal(ask, handler)
         said = capsys.readouterr()
         code = int(left.value.code or 0)
         return subprocess.CompletedProcess(sys.argv, code, said.out, said.err)

@@ -266,8 +266,20 @@ def test_a_run_that_fails_costs_itself_and_the_others_go_on(mbt, tmp_path, logge
     assert len(finished(tmp_path / "results")) == 1
     states = [json.loads(f.read_text()) for f in (tmp_path / "results").glob("runs/*/status.json")]
     failed = next(state for state in states if state["state"] == "failed")
+    assert "is nan at step " in failed["error"] or "is inf at step " in failed["error"]
     assert "try a lower training.learning_rate" in failed["error"]
-    assert "1 finished, 1 to do" in mbt(*words, "--plan").stdout
+    (log,) = (tmp_path / "results").rglob("error.txt")
+    assert f"All of that: {log}" in done.stdout and failed["error"] in log.read_text()
+    assert "1 finished, 1 failed, 0 to do" in mbt(*words, "--plan").stdout
+    assert "2 runs: 1 finished, 1 to do" in mbt(*words, "--plan", "--retry-failed").stdout
+    left = mbt(*words, MLFLOW_TRACKING_URI=logged)
+    assert "1 of 2 runs failed earlier and were left alone. The same" in refused(left)
+    assert "failed:" not in left.stdout
+    again = mbt(*words, "--retry-failed", "--retries", 2, "--on-error", "stop",
+                MLFLOW_TRACKING_URI=logged)  # fmt: skip
+    assert "--on-error is stop" in refused(again)
+    assert again.stdout.count("Trying again (") == 2 and again.stdout.count("failed:") == 1
+    assert len(finished(tmp_path / "results")) == 1
 
 
 def test_runs_are_listed_shown_and_removed(here, ran, tmp_path):

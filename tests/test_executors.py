@@ -1,6 +1,7 @@
 """Jobs here, and in worker processes of this machine: real processes throughout."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from mbt_cli.errors import MbtError, UnknownName
-from mbt_cli.executors import Here, Local, executor_of
+from mbt_cli.executors import Died, Here, Local, executor_of
 
 
 def square(job, emit):
@@ -29,10 +30,24 @@ def where(_job, _emit):
     return os.getpid(), torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]
 
 
-def die(job, _emit):
+def die(job, emit):
     if job == 1:
         os._exit(9)
-    return job
+    if job == 3:
+        emit(b"x" * 100_000)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+class Stubborn(Exception):
+    def __init__(self, one, other):
+        super().__init__(f"{one} {other}")
+
+
+def stubborn(job, _emit):
+    if job == 1:
+        raise Stubborn("does not go", "through a pipe")
+    return os.getpid()
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +97,60 @@ def test_no_jobs_are_no_outcomes(local):
     assert outcomes(local, square, []) == ([], [])
 
 
-def test_a_worker_that_dies_is_one_sentence():
-    with pytest.raises(MbtError, match="A worker process died"), Local(2) as executor:
-        list(executor.run(die, range(4), lambda *_: None))
+def test_a_worker_that_dies_costs_its_job_and_is_replaced():
+    with Local(2) as executor:
+        found = {o.place: o for o in executor.run(die, range(7), lambda *_: None)}
+        again = [o.value for o in executor.run(die, [0, 2], lambda *_: None)]
+    assert {place for place, o in found.items() if o.error is None} == {0, 2, 4, 5, 6}
+    assert isinstance(found[1].error, Died) and isinstance(found[3].error, Died)
+    assert str(found[1].error) == "Its process died (it left with exit code 9)."
+    assert str(found[3].error) == "Its process died (killed by SIGKILL: is memory short?)."
+    assert {o.value for o in found.values()} > set(again)
+
+
+def test_a_worker_that_died_idle_costs_the_job_it_would_have_done():
+    with Local(1) as executor:
+        (first,) = executor.run(die, [0], lambda *_: None)
+        os.kill(first.value, signal.SIGKILL)
+        time.sleep(0.2)
+        lost, after = executor.run(die, [0, 0], lambda *_: None)
+    assert isinstance(lost.error, Died) and after.value != first.value
+
+
+def test_after_a_bug_a_worker_is_replaced_and_after_a_sentence_it_is_not():
+    with Local(1) as executor:
+        first, bug, other = executor.run(stubborn, [0, 1, 2], lambda *_: None)
+        same, sentence, still = executor.run(square_or_pid, [0, 3, 0], lambda *_: None)
+    assert first.value != other.value == same.value == still.value
+    assert isinstance(sentence.error, MbtError)
+    assert (
+        type(bug.error) is RuntimeError and str(bug.error) == "Stubborn: does not go through a pipe"
+    )
+    assert "raise Stubborn(" in bug.error.__notes__[0]
+
+
+def square_or_pid(job, emit):
+    return square(job, emit) or os.getpid()
+
+
+def test_a_list_that_is_left_ends_its_jobs(tmp_path):
+    with Local(2) as executor:
+        left = executor.run(linger, [(0, tmp_path), (60, tmp_path)], lambda *_: None)
+        assert next(left).value == "done"
+        left.close()
+        assert (tmp_path / "60").read_text() == "gone"
+
+
+def linger(job, _emit):
+    seconds, folder = job
+    try:
+        (folder / f"begun {seconds}").touch()
+        while not (folder / "begun 60").exists():
+            time.sleep(0.01)
+        time.sleep(seconds)
+        return "done"
+    finally:
+        (folder / str(seconds)).write_text("gone")
 
 
 def test_one_worker_is_this_process():

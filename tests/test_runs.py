@@ -1,6 +1,8 @@
 """The record of a run: whole or not at all, and read back as it was written."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import torch
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
 from mbt_cli.recipes import recipe
-from mbt_cli.record import Record, writable
+from mbt_cli.record import KEEP, Record, writable
 from mbt_cli.runs import (
     FAILED,
     FINISHED,
@@ -87,7 +89,9 @@ def test_an_error_of_the_users_is_kept_as_a_sentence_and_a_bug_with_its_tracebac
         status = Run(run.folder).status
         assert status["state"] == FAILED
         assert status["error"] == str(error)
-        assert ("ZeroDivisionError" in status["traceback"]) == traced
+        assert Run(run.folder).trouble == (run.folder / "error.txt").read_text()
+        assert Run(run.folder).trouble.startswith(f"{error}\n")
+        assert ("ZeroDivisionError" in Run(run.folder).trouble) == traced
 
 
 def test_a_status_keeps_when_the_run_started(tmp_path):
@@ -161,13 +165,90 @@ def test_a_checkpoint_that_cannot_be_read_is_none(tmp_path, damage):
     assert run.resume(**FACTS) is None
 
 
-def test_a_failed_run_and_a_finished_one_begin_anew(tmp_path):
+def test_a_failed_run_goes_on_too_and_is_no_failure_any_more(tmp_path):
     run = left(tmp_path)
+    started = Run(run.folder).status["started"]
     run.fail(MbtError("no"))
-    assert run.resume(**FACTS) is None
+    assert run.resume(**FACTS)["progress"]["rows"] == 1
+    again = Run(run.folder)
+    assert (again.state, again.trouble, again.status["started"]) == (RUNNING, "", started)
+    assert not (run.folder / "error.txt").exists()
+
+
+def test_a_finished_run_begins_anew(tmp_path):
     run = left(tmp_path)
-    run.finish()
-    assert not (run.folder / "checkpoint.pt").exists()
+    run.finish("all")
     assert run.resume(**FACTS) is None
     nothing = Record(run_folder(tmp_path / "none", "0"))
     assert nothing.resume(**FACTS) is None
+
+
+@pytest.mark.parametrize("keep", KEEP)
+def test_a_finished_run_keeps_what_it_was_told_to_even_where_a_kill_left_more(tmp_path, keep):
+    run = left(tmp_path)
+    files = {"weights.safetensors", "checkpoint.pt"}
+    kept = {"none": set(), "best": {"weights.safetensors"}, "all": files}[keep]
+    run.finish(keep)
+    assert files & set(run.files()) == kept
+    for name in (*files, "status.json.7.part", f"evaluations/{Evaluation().key}/scores.npz.7.part"):
+        if not (run.folder / name).exists() and name not in kept:
+            (run.folder / name).write_bytes(b"left by a kill")
+    Record(run.folder).tidy()
+    assert files & set(run.files()) == kept
+    assert not list(run.folder.rglob("*.part"))
+    if keep == "none":
+        with pytest.raises(MbtError, match=f"has no weights any more.*runs remove {run.key}"):
+            Run(run.folder).weights()
+
+
+def test_a_record_amid_its_removal_is_no_record_and_the_next_one_clears_it_away(tmp_path):
+    run = record(tmp_path)
+    half = run.folder.rename(run.folder.with_name(f".removed-{run.key}-7"))
+    (half / "run.json").unlink()
+    assert not list(recorded(tmp_path))
+    Record(run.folder).begin(BASE, FACTS)
+    assert not half.exists()
+    assert [run.key for run in recorded(tmp_path)] == [run.key]
+
+
+FULL = """
+import resource, sys, torch
+from pathlib import Path
+import numpy as np
+from mbt_cli.errors import Unwritable
+from mbt_cli.experiment import Evaluation
+from mbt_cli.record import Record
+from mbt_cli.study import Study
+import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+record = Record(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+large, wide = {"progress": torch.ones(9973)}, np.ones((97, 97), np.float32)
+for write in (
+    lambda: record.checkpoint(large),
+    lambda: record.best(large),
+    lambda: record.evaluated(Evaluation(), {}, wide, wide, ["a"] * 97),
+    lambda: record.row({"text": "x" * 30_000}),
+    lambda: record.fail(ValueError("x" * 30_000)),
+):
+    try:
+        write()
+    except Unwritable as error:
+        print(error)
+"""
+
+
+def test_a_disk_that_takes_no_more_is_one_sentence_and_what_was_written_stays(tmp_path):
+    """The limit of file sizes stands for the disk: the system refuses the write just so."""
+    run = left(tmp_path)
+    before = {name: (run.folder / name).read_bytes() for name in run.files()}
+    said = subprocess.run([sys.executable, "-c", FULL, run.folder], capture_output=True, text=True)
+    assert said.stderr == ""
+    lines = said.stdout.splitlines()
+    names = ("checkpoint.pt", "weights.safetensors", "scores.npz", "metrics.jsonl", "error.txt")
+    assert len(lines) == len(names)
+    for name, line in zip(names, lines, strict=True):
+        assert f"{name} cannot be written (File too large). What is finished is kept" in line
+    after = {name: (run.folder / name).read_bytes() for name in run.files()}
+    assert after.keys() == before.keys()
+    assert {name for name in before if after[name] != before[name]} <= {"metrics.jsonl"}
+    assert [row["step"] for row in Run(run.folder).curve()] == [1, 2, 3][: len(run.curve())]

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import pytest
 from conftest import PAIR, TINY
 
 from mbt_cli.experiment import Evaluation
@@ -26,26 +28,79 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_result(mbt, tmp_path, l
         command, stdout=subprocess.DEVNULL, start_new_session=True,
         env=os.environ | {"MBT_CACHE": str(mbt.cache)} | mlflow,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not any(len(file.read_bytes().splitlines()) > 20 for file in killed.rglob("*.jsonl")):
-        assert time.monotonic() < deadline and parent.poll() is None
-        time.sleep(0.01)
+    rows = rows_of(killed, parent)
     os.killpg(parent.pid, signal.SIGKILL)
     parent.wait()
-    (rows,) = killed.rglob("metrics.jsonl")
     before = rows.read_bytes().splitlines()
     assert not finished(killed)
 
     assert mbt(*words, killed, **mlflow).returncode == 0
     after = rows.read_bytes().splitlines()
     assert after[:15] == before[:15]  # with the times at which they were measured
-    (one,), (other,) = finished(whole).values(), finished(killed).values()
+    check_same(whole, killed)
+
+
+def rows_of(results, parent, more_than=20):
+    """The rows of the one run of a folder, as soon as there are so many."""
+    deadline = time.monotonic() + 60
+    while True:
+        for file in results.rglob("metrics.jsonl"):
+            if len(file.read_bytes().splitlines()) > more_than:
+                return file
+        assert time.monotonic() < deadline and parent.poll() is None
+        time.sleep(0.01)
+
+
+def check_same(whole, broken):
+    """The one run of each folder, bit by bit."""
+    (one,), (other,) = finished(whole).values(), finished(broken).values()
     without = [[row | {"time_s": 0} for row in run.curve()] for run in (one, other)]
     assert without[0] == without[1]
     assert (one.scores(Evaluation())["scores"] == other.scores(Evaluation())["scores"]).all()
     for name, tensor in one.weights().items():
         assert (tensor == other.weights()[name]).all()
-    assert not list(killed.rglob("checkpoint.pt"))
+    assert not list(broken.rglob("checkpoint.pt")) and not list(broken.rglob("*.part"))
+
+
+def children(pid):
+    """Processes that this one started."""
+    return [
+        int(p) for f in Path(f"/proc/{pid}/task").glob("*/children") for p in f.read_text().split()
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc")
+def test_a_worker_that_is_killed_costs_its_run_which_goes_on_when_asked_to(mbt, tmp_path, logged):
+    """And with --retries at once, from its checkpoint, with the same result."""
+    (tmp_path / "one.py").write_text(ONE)
+    words = ["ablate", "--grid", tmp_path / "one.py", *TINY[:-2], "--set", "training.epochs=9"]
+    words += ["--set", "training.batch_size=8", "--seeds", 1, "--checkpoint-s", 0]
+    mlflow = {"MLFLOW_TRACKING_URI": logged}
+    assert mbt(*words, "--keep", "all", "--results", tmp_path / "whole", **mlflow).returncode == 0
+    assert list((tmp_path / "whole").rglob("checkpoint.pt"))
+    env = os.environ | {"MBT_CACHE": str(mbt.cache)} | mlflow
+    for how, results in (((), tmp_path / "dead"), (("--retries", "1"), tmp_path / "again")):
+        told = [sys.executable, "-m", "mbt_cli", *map(str, words), *how, "--results", str(results)]
+        with subprocess.Popen(told, stdout=-1, stderr=-1, text=True, env=env) as parent:
+            rows = rows_of(results, parent)
+            before = len(rows.read_bytes().splitlines())
+            (worker,) = [pid for pid in children(parent.pid) if b"spawn_main" in
+                         Path(f"/proc/{pid}/cmdline").read_bytes()]  # fmt: skip
+            os.kill(worker, signal.SIGKILL)
+            out, err = parent.communicate(timeout=60)
+        if not how:
+            assert parent.returncode == 1 and "Traceback" not in err
+            assert "failed: Its process died (killed by SIGKILL: is memory short?)." in out
+            assert f"All of that: {rows.parent / 'error.txt'}" in out
+            assert "1 of 1 runs failed" in err and "--retry-failed" in err
+            assert "left alone" in mbt(*words, "--results", results, **mlflow).stderr
+            again = mbt(*words, "--retry-failed", "--results", results, **mlflow)
+            assert again.returncode == 0 and "failed" not in again.stdout
+        else:
+            assert parent.returncode == 0, err
+            assert "is memory short?). Trying again (1 of 1)." in out
+        assert len(rows.read_bytes().splitlines()) > before
+        check_same(tmp_path / "whole", results)
 
 
 def test_two_commands_share_the_runs_and_do_none_twice(mbt, tmp_path, logged):
@@ -70,6 +125,41 @@ def test_two_commands_share_the_runs_and_do_none_twice(mbt, tmp_path, logged):
         steps = [row["step"] for row in run.curve() if "loss" in row]
         assert steps == sorted(set(steps)) and len(steps) == 1
     assert not list((tmp_path / "r").rglob("*.claim*"))
+
+
+def test_two_commands_read_the_clips_once(tmp_path, logged):
+    (tmp_path / "pair.py").write_text(PAIR)
+    words = ["ablate", "--grid", tmp_path / "pair.py", *TINY, "--set", "data.world=3", "--seeds", 1]
+    command = [sys.executable, "-m", "mbt_cli", *map(str, [*words, "--results", tmp_path / "r"])]
+    env = os.environ | {"MBT_CACHE": str(tmp_path / "cache"), "MLFLOW_TRACKING_URI": logged}
+    both = [subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=env) for _ in range(2)]
+    said = [one.communicate(timeout=120) for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert sum("Reading clips: 96 clips" in out for out, _ in said) == 1
+    assert len(finished(tmp_path / "r")) == 2
+    assert not list(tmp_path.rglob("*.claim")) and not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc")
+def test_a_second_ctrl_c_waits_for_nothing(mbt, tmp_path, logged):
+    words = ["ablate", "--grid", "fusion_layer", *TINY, "--seeds", "2", "--results", tmp_path]
+    env = os.environ | {"MBT_CACHE": str(mbt.cache), "MLFLOW_TRACKING_URI": logged}
+    command = [sys.executable, "-m", "mbt_cli", *map(str, words)]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=env) as parent:
+        while "1/26" not in parent.stdout.readline():
+            pass
+        workers = [pid for pid in children(parent.pid) if b"spawn_main" in
+                   Path(f"/proc/{pid}/cmdline").read_bytes()]  # fmt: skip
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)  # one that cannot leave by itself
+        parent.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert parent.poll() is None
+        parent.send_signal(signal.SIGINT)
+        assert parent.wait(20) == -signal.SIGINT
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+        assert parent.stderr.read() == ""
 
 
 def test_ctrl_c_is_one_sentence_and_leaves_no_process(mbt, tmp_path, logged):
