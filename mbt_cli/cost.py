@@ -81,7 +81,7 @@ def mbt_cost(model: MBT, shapes: Shapes, classes: int) -> Cost:
         macs += patches(model, shapes[m]) * inputs * d
     for wiring in model.wirings():
         lines = [line for step in wiring for line in step]
-        parameters += (1 if model.share_weights else len(lines)) * _block_parameters(model)
+        parameters += len(lines[:1] if model.share_weights else lines) * _block_parameters(model)
         macs += sum(_block_macs(model, line, length) for line in lines)
     parameters += model.bottlenecks * d
     vectors = 1 if model.joint else len(model.modalities)

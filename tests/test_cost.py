@@ -18,6 +18,7 @@ from mbt_cli.cost import (
     tokens,
 )
 from mbt_cli.dataset import Synthetic, Views
+from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Experiment
 from mbt_cli.model import build, fusion
 from mbt_cli.model.count import counted, counted_model
@@ -109,6 +110,16 @@ def test_a_line_nobody_reads_costs_nothing():
     heard = agree(model_of(fusion=whispers, fusion_layer=1)).parameters - late.parameters
     block = (agree(model_of(fusion="late", depth=4)).parameters - late.parameters) // 2
     assert heard == block + SMALL.model.bottlenecks * SMALL.model.width
+
+
+def test_a_shared_layer_in_which_nobody_is_read_has_no_block():
+    """Nobody reads what `fsn` is told: only the layers below it have a block."""
+    silent = model_of(fusion="fsn <- all fsn", fusion_layer=1, share_weights=True)
+    short = model_of(fusion="late", depth=1, share_weights=True)
+    assert agree(silent) == agree(short)
+    built = build(silent, SHAPES, CLASSES)
+    with pytest.raises(MbtError, match="has 1 blocks a layer, and this model, .* has 0"):
+        built.rewire("late")
 
 
 @pytest.mark.parametrize("name", [*FUSIONS, *OWN])

@@ -23,8 +23,7 @@ class Layer(nn.Module):
     def __init__(self, wiring: Wiring, block: Callable[[], Block], share: bool = False) -> None:
         super().__init__()
         self.wiring = wiring
-        lines = sum(len(step) for step in wiring)
-        self.blocks = nn.ModuleList(block() for _ in range(1 if share else lines))
+        self.blocks = nn.ModuleList(block() for _ in range(blocks_of(wiring, share)))
 
     def steps(self) -> Iterator[list[tuple[Line, Block]]]:
         """Each step's lines with the block that runs each."""
@@ -43,6 +42,12 @@ class Layer(nn.Module):
                     takes.setdefault(stream, []).append(take)
             z = z | {s: t[0] if len(t) == 1 else torch.stack(t).mean(0) for s, t in takes.items()}
         return z
+
+
+def blocks_of(wiring: Wiring, share: bool) -> int:
+    """How many blocks a layer of this wiring has."""
+    lines = sum(len(step) for step in wiring)
+    return min(lines, 1) if share else lines
 
 
 def join(z: Streams, names: tuple[str, ...]) -> Float[Tensor, "b n d"]:

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from mbt_cli import architecture
 from mbt_cli.errors import MbtError
 from mbt_cli.model.embed import Embed
-from mbt_cli.model.fusion import Layer, Streams
+from mbt_cli.model.fusion import Layer, Streams, blocks_of
 from mbt_cli.model.transformer import Attention, Block
-from mbt_cli.wiring import FSN, Wiring, layers, streams
+from mbt_cli.wiring import FSN, layers, streams
 
 Logits = dict[str, Float[Tensor, "b c"]]
 """For each modality; or for "all", where the read-out is joint. Their mean is the prediction."""
@@ -90,10 +90,11 @@ class MBT(nn.Module):
             raise MbtError(f"{fusion} cannot run this model: it has no bottleneck tokens.")
         other = replace(spec, fusion=fusion).wirings()
         for layer, wiring in zip(cast("list[Layer]", self.layers), other, strict=True):
-            if not self.spec.share_weights and _lines(layer.wiring) != _lines(wiring):
+            has, needs = (blocks_of(one, spec.share_weights) for one in (layer.wiring, wiring))
+            if has != needs:
                 raise MbtError(
-                    f"{fusion} cannot run this model: it has {_lines(wiring)} blocks a layer, and"
-                    f" this model, trained with {self.spec.fusion}, has {_lines(layer.wiring)}."
+                    f"{fusion} cannot run this model: it has {needs} blocks a layer, and this"
+                    f" model, trained with {spec.fusion}, has {has}."
                 )
             layer.wiring = wiring
 
@@ -134,7 +135,3 @@ def lecun_normal_(linear: nn.Linear) -> None:
     std = linear.in_features**-0.5 / 0.87962566103423978
     nn.init.trunc_normal_(linear.weight, std=std, a=-2 * std, b=2 * std)
     nn.init.zeros_(linear.bias)
-
-
-def _lines(wiring: Wiring) -> int:
-    return sum(len(step) for step in wiring)
