@@ -1,0 +1,258 @@
+"""Attention rollout: from which input tokens one clip's answer came, and on which way.
+
+n tokens of all streams, one stream after the other; q queries and k keys of a line; o outputs.
+Abnar & Zuidema 2020, Quantifying Attention Flow in Transformers: arxiv.org/abs/2005.00928. Over
+modalities and bottleneck tokens as in Nagrani et al. 2021, Fig. 6: arxiv.org/abs/2107.00135.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, cast
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mbt_cli import architecture
+from mbt_cli.model.embed import Embed
+from mbt_cli.model.fusion import Layer
+from mbt_cli.model.mbt import MBT, Logits
+from mbt_cli.model.transformer import Attention
+from mbt_cli.wiring import FSN, Step
+
+Map = Float[Tensor, "q k"]
+"""How much each query of a line read each key, mean over heads; rows sum to 1."""
+Mixing = Float[Tensor, "n n"]
+"""How much of each token after a step was each token before it; rows sum to 1."""
+Places = dict[str, slice]
+"""Where each stream lies among all tokens."""
+
+EXACT = 1e-4
+"""How far from 1 the sum of a row may be."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """How the content of one modality came into the output of another.
+
+    All are shares of that output; their sum is all it has of the source's tokens.
+    """
+
+    source: str
+    target: str
+    through: tuple[float, ...]
+    """By the bottleneck token out of which any other modality first read it."""
+    directly: float
+    """First read out of the source's own tokens."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Where one clip's answer came from."""
+
+    weights: dict[str, float]
+    """The share that each modality's output has in the answer; their sum is 1."""
+    shares: dict[str, dict[str, float]]
+    """Of each modality's output, what came from each modality's patches, and from `LEARNED`."""
+    heat: dict[str, Float[Tensor, "*grid"]]
+    """Of the whole answer, what came from each patch: (t, h, w) or (t, mel)."""
+    crossings: tuple[Crossing, ...]
+
+
+LEARNED = "learned"
+"""CLS and bottleneck tokens as they are before the first layer: the same for every clip."""
+
+
+@torch.inference_mode()
+def rollout(model: MBT, views: Mapping[str, Tensor]) -> tuple[Logits, Rollout]:
+    """What the model says of one clip, and where that came from; views as it is trained on."""
+    with captured(model) as maps:
+        logits = model(views)
+    places, taken = places_of(model), steps(model, maps)
+    mixings = [mixing(step, mine, places) for step, mine in taken]
+    outputs = read_out(model.spec, places)
+    came = traced(torch.stack([*outputs.values()]), mixings)
+    weights = {m: float(row.sum()) for m, row in outputs.items()}
+    patches = {m: patches_of(cast("Embed", embed), places[m]) for m, embed in model.embed.items()}
+
+    origins = {**patches, LEARNED: _besides(patches, places)}
+    shares = {
+        m: {origin: float(row[at].sum()) / weights[m] for origin, at in origins.items()}
+        for m, row in zip(weights, came, strict=True)
+    }
+    heat = {
+        m: came.sum(0)[patches[m]].reshape(cast("Embed", embed).grid)
+        for m, embed in model.embed.items()
+    }
+    crossings = [
+        Crossing(source, target, tuple((row @ went[:, 1:-1]).tolist()), float(row @ went[:, -1]))
+        for source in weights
+        for went in [crossed(source, mixings, places)]
+        for target, row in ((m, outputs[m] / weights[m]) for m in weights if m != source)
+    ]
+    return logits, Rollout(weights, shares, heat, tuple(crossings))
+
+
+@contextmanager
+def captured(model: MBT) -> Iterator[list[Map]]:
+    """The attention of every line the model runs inside, in the order of the calls.
+
+    By call and not by module: with shared weights, one module runs several lines. The model is to
+    be given one clip.
+    """
+    maps: list[Map] = []
+
+    def keep(attention: Attention, inputs: tuple[Any, ...]) -> None:
+        with torch.autocast(inputs[0].device.type, enabled=False):  # rows of bfloat16 sum to 0.99
+            (weights,) = attention.weights(*inputs)
+        maps.append(weights.cpu())
+
+    attentions = [module for module in model.modules() if isinstance(module, Attention)]
+    hooks = [attention.register_forward_pre_hook(keep) for attention in attentions]
+    try:
+        yield maps
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def steps(model: MBT, maps: Sequence[Map]) -> list[tuple[Step, Sequence[Map]]]:
+    """Every step the model took, in order, with the maps of its lines."""
+    found, first = [], 0
+    for step in (step for layer in model.layers for step in cast("Layer", layer).wiring):
+        found.append((step, maps[first : first + len(step)]))
+        first += len(step)
+    if first != len(maps):
+        raise RuntimeError(f"{first} lines were to run, but {len(maps)} did.")
+    return found
+
+
+def places_of(model: MBT) -> Places:
+    """Where the model's streams lie among all tokens: as in its forward pass, `fsn` last."""
+    sizes = {m: len(cast("Embed", embed).position) for m, embed in model.embed.items()}
+    sizes[FSN] = 0 if model.fsn is None else len(model.fsn)
+    ends = accumulate(sizes.values())
+    return {name: slice(end - sizes[name], end) for name, end in zip(sizes, ends, strict=True)}
+
+
+def patches_of(embed: Embed, place: slice) -> slice:
+    """Where a modality's patches lie: behind its CLS token, if it has one."""
+    return slice(place.start + (embed.cls is not None), place.stop)
+
+
+def _besides(patches: Places, places: Places) -> Bool[Tensor, " n"]:
+    learned = torch.ones(places[FSN].stop, dtype=torch.bool)
+    for place in patches.values():
+        learned[place] = False
+    return learned
+
+
+def mixing(step: Step, maps: Sequence[Map], places: Places) -> Mixing:
+    """(A + I) / 2 of one step: half of a token is what it read, half what it was.
+
+    A stream that several lines write takes the mean of their maps; what no line writes stays.
+    """
+    total = places[FSN].stop
+    identity = torch.eye(total)
+    attention = identity.clone()
+    writers = Counter(stream for line in step for stream in line.writes)
+    for stream in writers:
+        attention[places[stream]] = 0
+    every = torch.arange(total)
+    for line, weights in zip(step, maps, strict=True):
+        columns = torch.cat([every[places[stream]] for stream in line.reads])
+        sizes = [len(every[places[stream]]) for stream in line.writes]
+        for stream, part in zip(line.writes, weights.float().split(sizes), strict=True):
+            rows = every[places[stream]]
+            attention[rows[:, None], columns] += part / writers[stream]
+    return _checked((attention + identity) / 2, 1.0)
+
+
+def traced(outputs: Float[Tensor, "o n"], mixings: Sequence[Mixing]) -> Float[Tensor, "o n"]:
+    """What rows of the last tokens are made of, in tokens before the first step.
+
+    Traced from the identity, it is the rollout matrix.
+    """
+    rows = outputs
+    for one in reversed(mixings):
+        rows = rows @ one
+    return _checked(rows, outputs.sum(1))
+
+
+def read_out(spec: architecture.MBT, places: Places) -> dict[str, Float[Tensor, " n"]]:
+    """How much of the answer is made of each last token, by modality; all of them sum to 1.
+
+    The largest value over all tokens (`max_joint`) is treated as their mean: which token gave it
+    differs from channel to channel.
+    """
+    total = places[FSN].stop
+    tokens = {m: range(places[m].start, places[m].stop) for m in spec.modalities}
+    if spec.readout == "cls":
+        tokens = {m: range(found.start, found.start + 1) for m, found in tokens.items()}
+    all_tokens = sum(map(len, tokens.values()))
+    rows = {m: torch.zeros(total) for m in tokens}
+    for m, found in tokens.items():
+        each = all_tokens if spec.joint else len(tokens) * len(found)
+        rows[m][found.start : found.stop] = 1 / each
+    return rows
+
+
+def crossed(source: str, mixings: Sequence[Mixing], places: Places) -> Float[Tensor, "n ways"]:
+    """On which way the content of `source` came into each last token.
+
+    The columns: not crossed yet (in the source's own tokens or in `fsn`), first read by another
+    modality out of the first, second .. bottleneck token, first read out of the source's own
+    tokens. Their sum is the token's share of all the source's tokens in the rollout matrix: what
+    has crossed keeps its column wherever it goes, back to the source too.
+    """
+    own, fsn = places[source], places[FSN]
+    bottlenecks = fsn.stop - fsn.start
+    others = torch.ones(fsn.stop, dtype=torch.bool)
+    others[own] = others[fsn] = False
+    ways = torch.zeros(fsn.stop, 1 + bottlenecks + 1)
+    ways[own, 0] = 1
+    for one in mixings:
+        read = one[others] * ways[:, 0]
+        ways = one @ ways
+        ways[others, 0] = 0
+        ways[others, 1:-1] += read[:, fsn]
+        ways[others, -1] += read[:, own].sum(1)
+    return ways
+
+
+def spread(
+    embed: Embed, values: Float[Tensor, "*grid"], space: Sequence[int]
+) -> Float[Tensor, "*space"]:
+    """Each patch's value at every place of the view (its axes without channels) that was cut.
+
+    NaN where there is no patch: past the last whole one, in frames that are not sampled.
+    """
+    for axis, extent in enumerate(embed.patch):
+        values = values.repeat_interleave(extent, axis)
+    if embed.frames is None:
+        return _laid(values, space)
+    _, height, width = space
+    taken = len(embed.frames)
+    if embed.tall:
+        values = _laid(values, (1, taken * height, width)).view(taken, height, width)
+    frames = _laid(values, (taken, height, width))
+    view = torch.full(tuple(space), torch.nan, dtype=values.dtype)
+    view[embed.frames] = frames
+    return view
+
+
+def _laid(values: Tensor, space: Sequence[int]) -> Tensor:
+    """Into the first corner of a space of NaN."""
+    view = torch.full(tuple(space), torch.nan, dtype=values.dtype)
+    view[tuple(slice(size) for size in values.shape)] = values
+    return view
+
+
+def _checked(rows: Tensor, sums: Tensor | float) -> Tensor:
+    worst = float((rows.sum(1) - sums).abs().max())
+    if not worst <= EXACT:
+        raise RuntimeError(f"A row of the rollout is off its sum by {worst:.2g}.")
+    return rows
