@@ -25,6 +25,7 @@ FILM_HEIGHT = 320
 """Of a picture in it, at most."""
 FILM_DPI = 96
 MEANS = "Heat: attention rollout, the share of the answer that came from a patch, in times the mean"
+DARK = "what the model was not given"
 TICKS_HZ = (250, 500, 1000, 2000, 4000)
 CURSOR = (0, 229, 255)
 TOP_HZ = 8000
@@ -64,15 +65,13 @@ def frames_page(
 ) -> Figure:  # fmt: skip
     """The pictures that the model was given, each above itself with its heat."""
     height, width = pictures.shape[1:3]
-    columns = min(len(pictures), 8 if width < 1.2 * height else 4)
+    columns = min(len(pictures), 8 if width < 1.2 * height or len(pictures) > 16 else 4)
     blocks = ceil(len(pictures) / columns)
     page, gap, side = 10.0, 0.08, 0.25
     across = min((page - 2 * side + gap) / columns - gap, 3.2)
     tall = across * height / width
     block = 0.26 + 2 * tall + 0.05 + 0.14
-    notes = wrap(
-        f"{MEANS} over all video patches of the clip. Dark: what the model was not given.", 130
-    )
+    notes = wrap(f"{MEANS} over all video patches of the clip. Dark: {DARK}.", 130)
     figure, top = _headed(words, page, blocks * block + 0.6 + 0.16 * len(notes))
     scale = scale_of(heat)
     for place, (picture, warmth, time_s) in enumerate(zip(pictures, heat, times_s, strict=True)):
@@ -94,7 +93,7 @@ def frames_page(
 def spectrogram_page(heard: Heard, words: Words) -> Figure:
     """The log-mel spectrogram plain, and with its heat."""
     page, left, across, tall = 10.0, 0.75, 9.0, 1.9
-    notes = wrap(f"{MEANS} over all audio patches of the clip.", 130)
+    notes = wrap(f"{MEANS} over all audio patches of the clip. Dark: {DARK}.", 130)
     figure, top = _headed(words, page, 2 * tall + 0.25 + 1.28 + 0.16 * len(notes))
     plain = _image(figure, (left, top + 0.05, across, tall), grey(heard.values), heard)
     plain.tick_params(labelbottom=False)
@@ -139,9 +138,9 @@ class Canvas:
 def canvas(size: tuple[int, int], scale: Scale | None, heard: Heard, words: Words) -> Canvas:
     """The page on which pictures of this size move, beside themselves with heat if there is any."""
     height, width = size
-    half, edge = FILM_WIDTH // 2, 12
+    half, edge, axis = FILM_WIDTH // 2, 8, 60
     top, sound = 80, 120
-    foot = top + height + (46 if scale else 14)
+    foot = top + height + (46 if scale else 30)
     total = foot + sound + 48 + (30 if heard.heat is not None else 0)
     total += total % 2
     figure = Figure(figsize=(FILM_WIDTH / FILM_DPI, total / FILM_DPI), dpi=FILM_DPI)
@@ -152,17 +151,19 @@ def canvas(size: tuple[int, int], scale: Scale | None, heard: Heard, words: Word
         _text(figure, left / FILM_DPI, (top - 5) / FILM_DPI, said, fontsize=8.5, va="bottom")
     if scale:
         _film_bar(figure, at[1], top + height + 8, min(width, 150), scale)
-    box = (52, foot, FILM_WIDTH - 52 - edge, sound)
+    box = (axis, foot, FILM_WIDTH - axis - 2 * edge, sound)
     inches = tuple(value / FILM_DPI for value in box)
+    said = "sound" if heard.heat is not None else "sound, not given to this model"
+    _text(figure, axis / FILM_DPI, (foot - 5) / FILM_DPI, said, fontsize=8.5, va="bottom")
     ax = _image(figure, inches, heard.picture, heard)
     ax.tick_params(labelsize=8)
     ax.set_xlabel("s", fontsize=8.5, labelpad=1)
     ax.set_ylabel("Hz", fontsize=8.5, labelpad=2)
     if heard.heat is not None:
-        _film_bar(figure, 52, foot + sound + 42, 150, scale_of(heard.heat))
+        _film_bar(figure, axis, foot + sound + 42, 150, scale_of(heard.heat))
     return Canvas(
         drawn(figure), (top, at[0]), (top, at[1]) if scale else None, size,
-        (foot, 52, sound, box[2]),
+        (foot, axis, sound, box[2]),
     )  # fmt: skip
 
 
@@ -195,9 +196,7 @@ def _image(
     bins = heard.values.shape[1]
     ends = (heard.start_s, heard.start_s + heard.span_s)
     ax.imshow(picture, aspect="auto", extent=(*ends, 0, bins))
-    ax.set_yticks(
-        [_bin_of(hz, bins) for hz in TICKS_HZ[1:-1]], [f"{hz:,}" for hz in TICKS_HZ[1:-1]]
-    )
+    ax.set_yticks([_bin_of(hz, bins) for hz in TICKS_HZ], [f"{hz:,}" for hz in TICKS_HZ])
     ax.xaxis.set_major_locator(MaxNLocator(10))
     return ax
 

@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from mbt_cli import architecture
@@ -71,22 +71,21 @@ def rollout(model: MBT, views: Mapping[str, Tensor]) -> tuple[Logits, Rollout]:
     """What the model says of one clip, and where that came from; views as it is trained on."""
     with captured(model) as maps:
         logits = model(views)
-    places, taken = places_of(model), steps(model, maps)
-    mixings = [mixing(step, mine, places) for step, mine in taken]
+    places = places_of(model)
+    mixings = [mixing(step, mine, places) for step, mine in steps(model, maps)]
     outputs = read_out(model.spec, places)
     came = traced(torch.stack([*outputs.values()]), mixings)
     weights = {m: float(row.sum()) for m, row in outputs.items()}
-    patches = {m: patches_of(cast("Embed", embed), places[m]) for m, embed in model.embed.items()}
-
-    origins = {**patches, LEARNED: _besides(patches, places)}
-    shares = {
-        m: {origin: float(row[at].sum()) / weights[m] for origin, at in origins.items()}
-        for m, row in zip(weights, came, strict=True)
-    }
-    heat = {
-        m: came.sum(0)[patches[m]].reshape(cast("Embed", embed).grid)
-        for m, embed in model.embed.items()
-    }
+    heat, shares = {}, {m: dict[str, float]() for m in weights}
+    learned = came.sum(1)
+    for m, embed in _embeds(model).items():
+        patches = slice(places[m].start + (embed.cls is not None), places[m].stop)
+        heat[m] = came.sum(0)[patches].reshape(embed.grid)
+        learned = learned - came[:, patches].sum(1)
+        for output, share in zip(weights, came[:, patches].sum(1).tolist(), strict=True):
+            shares[output][m] = share / weights[output]
+    for output, share in zip(weights, learned.clamp(min=0).tolist(), strict=True):
+        shares[output][LEARNED] = share / weights[output]
     crossings = [
         Crossing(source, target, tuple((row @ went[:, 1:-1]).tolist()), float(row @ went[:, -1]))
         for source in weights
@@ -132,22 +131,10 @@ def steps(model: MBT, maps: Sequence[Map]) -> list[tuple[Step, Sequence[Map]]]:
 
 def places_of(model: MBT) -> Places:
     """Where the model's streams lie among all tokens: as in its forward pass, `fsn` last."""
-    sizes = {m: len(cast("Embed", embed).position) for m, embed in model.embed.items()}
+    sizes = {m: len(embed.position) for m, embed in _embeds(model).items()}
     sizes[FSN] = 0 if model.fsn is None else len(model.fsn)
     ends = accumulate(sizes.values())
     return {name: slice(end - sizes[name], end) for name, end in zip(sizes, ends, strict=True)}
-
-
-def patches_of(embed: Embed, place: slice) -> slice:
-    """Where a modality's patches lie: behind its CLS token, if it has one."""
-    return slice(place.start + (embed.cls is not None), place.stop)
-
-
-def _besides(patches: Places, places: Places) -> Bool[Tensor, " n"]:
-    learned = torch.ones(places[FSN].stop, dtype=torch.bool)
-    for place in patches.values():
-        learned[place] = False
-    return learned
 
 
 def mixing(step: Step, maps: Sequence[Map], places: Places) -> Mixing:
@@ -242,6 +229,10 @@ def spread(
     view = torch.full(tuple(space), torch.nan, dtype=values.dtype)
     view[embed.frames] = frames
     return view
+
+
+def _embeds(model: MBT) -> dict[str, Embed]:
+    return {m: cast("Embed", embed) for m, embed in model.embed.items()}
 
 
 def _laid(values: Tensor, space: Sequence[int]) -> Tensor:
