@@ -50,7 +50,7 @@ class Look:
     scores: dict[str, float]
     """Of every label, the best first: sigmoid, or softmax where a clip has one label."""
     rollout: Rollout
-    heat: dict[str, Float32[np.ndarray, "*space"]]
+    heat: dict[str, Float32[np.ndarray, "..."]]
     """By modality, at each place of its view: in times the mean over its patches; NaN for none."""
 
     @property

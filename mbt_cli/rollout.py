@@ -23,8 +23,8 @@ from mbt_cli.model.mbt import MBT, Logits
 from mbt_cli.model.transformer import Attention
 from mbt_cli.wiring import FSN, Step
 
-Map = Float[Tensor, "q k"]
-"""How much each query of a line read each key, mean over heads; rows sum to 1."""
+Map = Float[Tensor, "_ _"]
+"""How much each query of a line read each key (q, k), mean over heads; rows sum to 1."""
 Mixing = Float[Tensor, "n n"]
 """How much of each token after a step was each token before it; rows sum to 1."""
 Places = dict[str, slice]
@@ -57,7 +57,7 @@ class Rollout:
     """The share that each modality's output has in the answer; their sum is 1."""
     shares: dict[str, dict[str, float]]
     """Of each modality's output, what came from each modality's patches, and from `LEARNED`."""
-    heat: dict[str, Float[Tensor, "*grid"]]
+    heat: dict[str, Float[Tensor, "..."]]
     """Of the whole answer, what came from each patch: (t, h, w) or (t, mel)."""
     crossings: tuple[Crossing, ...]
 
@@ -71,6 +71,12 @@ def rollout(model: MBT, views: Mapping[str, Tensor]) -> tuple[Logits, Rollout]:
     """What the model says of one clip, and where that came from; views as it is trained on."""
     with captured(model) as maps:
         logits = model(views)
+    with torch.autocast("cpu", enabled=False):
+        return logits, origins(model, maps)
+
+
+def origins(model: MBT, maps: Sequence[Map]) -> Rollout:
+    """Where an answer came from, by the maps of all lines that ran for it."""
     places = places_of(model)
     mixings = [mixing(step, mine, places) for step, mine in steps(model, maps)]
     outputs = read_out(model.spec, places)
@@ -92,7 +98,7 @@ def rollout(model: MBT, views: Mapping[str, Tensor]) -> tuple[Logits, Rollout]:
         for went in [crossed(source, mixings, places)]
         for target, row in ((m, outputs[m] / weights[m]) for m in weights if m != source)
     ]
-    return logits, Rollout(weights, shares, heat, tuple(crossings))
+    return Rollout(weights, shares, heat, tuple(crossings))
 
 
 @contextmanager
