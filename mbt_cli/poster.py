@@ -19,6 +19,8 @@ from matplotlib.ticker import MaxNLocator
 from mbt_cli.overlay import Picture, Scale, grey, lit, placed, ramp, scale_of
 from mbt_cli.sheet import FAINT
 
+Film = UInt8[np.ndarray, "high wide 3"]
+"""A picture of the film; in it stand pictures (h, w, 3)."""
 FILM_WIDTH = 720
 """Of a film, in pixels."""
 FILM_HEIGHT = 320
@@ -114,7 +116,7 @@ def spectrogram_page(heard: Heard, words: Words) -> Figure:
 class Canvas:
     """The still parts of a film, and where the moving ones go: (top, left) and (height, width)."""
 
-    still: Picture
+    still: Film
     plain: tuple[int, int]
     warm: tuple[int, int] | None
     """None where the model is not given pictures."""
@@ -123,15 +125,17 @@ class Canvas:
     sound: tuple[int, int, int, int]
     """Top, left, height and width of the spectrogram."""
 
-    def put(self, film: Picture, at: tuple[int, int], picture: Picture) -> None:
+    def put(self, film: Film, at: tuple[int, int], picture: Picture) -> None:
         """Into the film's own pixels."""
         (top, left), (height, width) = at, self.size
         film[top : top + height, left : left + width] = picture
 
-    def mark(self, film: Picture, moment: float) -> None:
+    def mark(self, film: Film, moment: float) -> None:
         """A line through the spectrogram at a moment of the span, 0 to 1."""
         top, left, height, width = self.sound
-        x = left + min(round(moment * width), width - 2)
+        x = (
+            (left + min(round(moment * width), width - 2)) // 2 * 2
+        )  # H.264 keeps colour so coarsely
         film[top : top + height, x : x + 2] = CURSOR
 
 
@@ -201,12 +205,12 @@ def _image(
     return ax
 
 
-def _bin_of(hz: float, bins: int) -> float:
+def _bin_of(hz: int, bins: int) -> float:
     """Where a frequency lies on an axis of HTK mel bins: the middle of bin k is at k + 0.5."""
     return float(np.log(1 + hz / 700) / np.log(1 + TOP_HZ / 700) * (bins + 1) - 0.5)
 
 
-def _bar(figure: Figure, box: tuple[float, ...], scale: Scale, size: float = 9) -> None:
+def _bar(figure: Figure, box: tuple[float, ...], scale: Scale, size: float = 9.0) -> None:
     """A colour bar with what its ends and an equal share stand for."""
     ax = figure.add_axes(_fractions(figure, box))
     ax.grid(visible=False)
@@ -221,7 +225,7 @@ def _bar(figure: Figure, box: tuple[float, ...], scale: Scale, size: float = 9) 
 
 def _film_bar(figure: Figure, left: int, top: int, width: int, scale: Scale) -> None:
     box = tuple(value / FILM_DPI for value in (left, top, width, 8))
-    _bar(figure, box, scale, size=8)
+    _bar(figure, box, scale, size=8.0)
     _text(figure, (left + width + 16) / FILM_DPI, (top + 5) / FILM_DPI, "times the mean",
           fontsize=8, va="center")  # fmt: skip
 

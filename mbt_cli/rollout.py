@@ -82,16 +82,15 @@ def origins(model: MBT, maps: Sequence[Map]) -> Rollout:
     outputs = read_out(model.spec, places)
     came = traced(torch.stack([*outputs.values()]), mixings)
     weights = {m: float(row.sum()) for m, row in outputs.items()}
-    heat, shares = {}, {m: dict[str, float]() for m in weights}
-    learned = came.sum(1)
+    heat, by_origin = {}, {LEARNED: came.sum(1)}
     for m, embed in _embeds(model).items():
-        patches = slice(places[m].start + (embed.cls is not None), places[m].stop)
-        heat[m] = came.sum(0)[patches].reshape(embed.grid)
-        learned = learned - came[:, patches].sum(1)
-        for output, share in zip(weights, came[:, patches].sum(1).tolist(), strict=True):
-            shares[output][m] = share / weights[output]
-    for output, share in zip(weights, learned.clamp(min=0).tolist(), strict=True):
-        shares[output][LEARNED] = share / weights[output]
+        patches = came[:, places[m].start + (embed.cls is not None) : places[m].stop]
+        heat[m] = patches.sum(0).reshape(embed.grid)
+        by_origin = {m: patches.sum(1), **by_origin, LEARNED: by_origin[LEARNED] - patches.sum(1)}
+    shares = {
+        m: {origin: max(0.0, float(of[turn])) / weights[m] for origin, of in by_origin.items()}
+        for turn, m in enumerate(weights)
+    }
     crossings = [
         Crossing(source, target, tuple((row @ went[:, 1:-1]).tolist()), float(row @ went[:, -1]))
         for source in weights

@@ -179,7 +179,7 @@ def test_heads_are_averaged():
     made = model("late")
     seen = []
     attention = made.layers[0].blocks[0].attention
-    attention.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
+    attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
     with captured(made) as maps, torch.inference_mode():
         made(views())
         q, k, _ = attention.project(*seen[0])
