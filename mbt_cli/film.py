@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av import AudioFrame, AudioResampler, VideoFrame
+from av import AudioFrame, AudioResampler, VideoFrame, VideoStream
 from av.video.reformatter import VideoReformatter
 from jaxtyping import Float32, UInt8
 
@@ -25,8 +25,9 @@ def picture_rate(path: Path) -> Fraction:
     """Pictures a second that suit a film of this file: its own, halved (or less) above MOST_HZ,
     a multiple where few come, as players and cursors like."""
     with av.open(f"file:{path}") as file:
-        found = file.streams.video[0].average_rate or Fraction(25)
-    return suited(found)
+        stream = file.streams.best("video")
+        found = stream.average_rate if isinstance(stream, VideoStream) else None
+    return suited(found or Fraction(25))
 
 
 def suited(rate: Fraction) -> Fraction:
@@ -45,7 +46,7 @@ def write_film(
     """
     film_hz = min((hz for hz in AAC_HZ if hz >= rate_hz), default=AAC_HZ[0])
     scaler = VideoReformatter()
-    with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as mp4:
+    with av.open(f"file:{path}", "w", format="mp4", options={"movflags": "+faststart"}) as mp4:
         video = mp4.add_stream("libx264", rate=rate, options=H264)
         audio = mp4.add_stream("aac", rate=film_hz, layout="mono")
         audio.bit_rate = min(128_000, 4 * film_hz)

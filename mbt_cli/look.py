@@ -17,22 +17,20 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch.nn.functional import interpolate
 
-from mbt_cli import film, overlay, poster
+from mbt_cli import canvas, film, overlay, poster
 from mbt_cli.data.clip import Clip, read_clip
 from mbt_cli.data.views import audio_view, video_view
+from mbt_cli.easel import Heard, Words
 from mbt_cli.errors import MbtError
 from mbt_cli.model import build
 from mbt_cli.model.embed import Embed
 from mbt_cli.model.mbt import predict
 from mbt_cli.rollout import Rollout, rollout, spread
 from mbt_cli.runs import Run
-from mbt_cli.sheet import DPI, PAPER
 from mbt_cli.train import autocast
 
 CERTAIN = 0.5
 """Where a clip may have several labels, those with such a score are the answer."""
-PNG = {"compress_level": 4}
-"""Half the time of the default for a few per cent more bytes."""
 SHEET_PX = 400
 """The short side of a picture on the contact sheet is at most this."""
 
@@ -72,18 +70,16 @@ class Look:
         return f"{self.start_s:.2f} to {self.start_s + self.span_s:.2f} s"
 
     @property
-    def words(self) -> poster.Words:
+    def words(self) -> Words:
         labels = [f"{name} {score:.2f}" for name, score in self.answer.items()]
         while len(", ".join(labels)) > 84 and len(labels) > 1:
             labels.pop()
         source = f"{_cut(self.video.name, 40)}, {self.span}; run {self.run.key}: "
-        return poster.Words(
-            _cut(", ".join(labels), 84), source + _cut(self.run.experiment.title, 44)
-        )
+        return Words(_cut(", ".join(labels), 84), source + _cut(self.run.experiment.title, 44))
 
     @property
-    def heard(self) -> poster.Heard:
-        return poster.Heard(self.spectrogram, self.heat.get("audio"), self.start_s, self.span_s)
+    def heard(self) -> Heard:
+        return Heard(self.spectrogram, self.heat.get("audio"), self.start_s, self.span_s)
 
     def record(self) -> dict[str, Any]:
         """As plain values for JSON. Heat is each patch's share of the whole answer."""
@@ -141,26 +137,22 @@ def write(
     one: Look, folder: Path, advance: Callable[[int], None], pictures: int, rate: Fraction
 ) -> list[Path]:
     """Every file of a look, each there whole or not at all."""
-    import matplotlib as mpl
-
-    def drawn(figure: Any) -> Callable[[Path], None]:
-        return lambda part: figure().savefig(part, format="png", dpi=DPI, pil_kwargs=PNG)
-
     makes: dict[str, Callable[[Path], None]] = {}
     if "video" in one.heat:
-        makes["frames.png"] = drawn(lambda: _frames_page(one))
-    makes["spectrogram.png"] = drawn(lambda: poster.spectrogram_page(one.heard, one.words))
+        makes["frames.png"] = lambda part: poster.save(lambda: _frames_page(one), part)
+    makes["spectrogram.png"] = lambda part: poster.save(
+        lambda: poster.spectrogram_page(one.heard, one.words), part
+    )
     makes["rollout.mp4"] = lambda part: film.write_film(
         part, _moving(one, pictures, advance), rate, one.clip.sound, one.clip.rate_hz
     )
     makes["rollout.json"] = lambda part: _json(part, one.record())
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(PAPER):
-            for name, make in makes.items():
-                part = folder / f"{name}.{os.getpid()}.part"
-                make(part)
-                part.replace(folder / name)
+        for name, make in makes.items():
+            part = folder / f"{name}.{os.getpid()}.part"
+            make(part)
+            part.replace(folder / name)
     except OSError as error:
         raise MbtError(f"{folder} cannot be written ({error.strerror}): choose --out.") from error
     return [folder / name for name in makes]
@@ -178,15 +170,15 @@ def _moving(
     """The pictures of the film, one after the other."""
     height, width = one.clip.frames.shape[1:3]
     heat = one.heat.get("video")
-    room = poster.FILM_WIDTH // 2 - 16 if heat is not None else poster.FILM_WIDTH - 32
-    scale = min(room / width, poster.FILM_HEIGHT / height)
+    room = canvas.WIDTH // 2 - 16 if heat is not None else canvas.WIDTH - 32
+    scale = min(room / width, canvas.PICTURE_HEIGHT / height)
     short = max(2, round(min(height, width) * scale))
     clip = read_clip(
         one.video, start_s=one.start_s, span_s=one.span_s, frames=pictures, short_side=short
     )
     warmth = overlay.scale_of(heat) if heat is not None else None
     size = clip.frames.shape[1:3]
-    page = poster.canvas(size, warmth, one.heard, one.words)
+    page = canvas.canvas(size, warmth, one.heard, one.words)
     for turn, picture in enumerate(clip.frames):
         moment = (turn + 0.5) / pictures
         shown = page.still.copy()
