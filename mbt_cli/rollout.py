@@ -82,11 +82,12 @@ def origins(model: MBT, maps: Sequence[Map]) -> Rollout:
     outputs = read_out(model.spec, places)
     came = traced(torch.stack([*outputs.values()]), mixings)
     weights = {m: float(row.sum()) for m, row in outputs.items()}
-    heat, by_origin = {}, {LEARNED: came.sum(1)}
+    heat, by_origin = {}, dict[str, Tensor]()
     for m, embed in _embeds(model).items():
         patches = came[:, places[m].start + (embed.cls is not None) : places[m].stop]
         heat[m] = patches.sum(0).reshape(embed.grid)
-        by_origin = {m: patches.sum(1), **by_origin, LEARNED: by_origin[LEARNED] - patches.sum(1)}
+        by_origin[m] = patches.sum(1)
+    by_origin[LEARNED] = came.sum(1) - sum(by_origin.values())
     shares = {
         m: {origin: max(0.0, float(of[turn])) / weights[m] for origin, of in by_origin.items()}
         for turn, m in enumerate(weights)

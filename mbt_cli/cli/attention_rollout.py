@@ -25,11 +25,12 @@ def attention_rollout(
     device: Device = "auto",
     results: Results = HERE,
 ) -> None:  # fmt: skip
-    """Where a trained model looked and listened: pictures, spectrogram and film with heat.
+    """Where a trained model looked and listened: pictures and a film with heat.
 
-    Attention rollout (Abnar & Zuidema 2020) over the streams of the model's own wiring: what of
-    the answer came from which patch, and what crossed between sound and sight through which
-    bottleneck token. The model is given as many seconds of the video as it was trained on.
+    Attention rollout (Abnar & Zuidema 2020) over the streams of the model's
+    wiring: how much of the answer came from which patch, and what crossed between
+    sound and sight through which bottleneck token. The model is given as many
+    seconds of the video as it was trained on.
     """
     from mbt_cli.choice import chosen
     from mbt_cli.environment import device_of
