@@ -25,8 +25,9 @@ from mbt_cli.errors import MbtError
 from mbt_cli.model import build
 from mbt_cli.model.embed import Embed
 from mbt_cli.model.mbt import predict
-from mbt_cli.rollout import Rollout, rollout, spread
+from mbt_cli.rollout import Rollout, rollout
 from mbt_cli.runs import Run
+from mbt_cli.spread import spread
 from mbt_cli.train import autocast
 
 CERTAIN = 0.5

@@ -216,36 +216,8 @@ def crossed(source: str, mixings: Sequence[Mixing], places: Places) -> Float[Ten
     return ways
 
 
-def spread(
-    embed: Embed, values: Float[Tensor, "*grid"], space: Sequence[int]
-) -> Float[Tensor, "*space"]:
-    """Each patch's value at every place of the view (its axes without channels) that was cut.
-
-    NaN where there is no patch: past the last whole one, in frames that are not sampled.
-    """
-    for axis, extent in enumerate(embed.patch):
-        values = values.repeat_interleave(extent, axis)
-    if embed.frames is None:
-        return _laid(values, space)
-    _, height, width = space
-    taken = len(embed.frames)
-    if embed.tall:
-        values = _laid(values, (1, taken * height, width)).view(taken, height, width)
-    frames = _laid(values, (taken, height, width))
-    view = torch.full(tuple(space), torch.nan, dtype=values.dtype)
-    view[embed.frames] = frames
-    return view
-
-
 def _embeds(model: MBT) -> dict[str, Embed]:
     return {m: cast("Embed", embed) for m, embed in model.embed.items()}
-
-
-def _laid(values: Tensor, space: Sequence[int]) -> Tensor:
-    """Into the first corner of a space of NaN."""
-    view = torch.full(tuple(space), torch.nan, dtype=values.dtype)
-    view[tuple(slice(size) for size in values.shape)] = values
-    return view
 
 
 def _checked(rows: Tensor, sums: Tensor | float) -> Tensor:

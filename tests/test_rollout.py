@@ -18,10 +18,10 @@ from mbt_cli.rollout import (
     places_of,
     read_out,
     rollout,
-    spread,
     steps,
     traced,
 )
+from mbt_cli.spread import spread
 from mbt_cli.wiring import FSN, FUSIONS, parse, reach
 
 DEPTH, BOTTLENECKS, C = 5, 3, 13
