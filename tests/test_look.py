@@ -361,7 +361,7 @@ def test_the_best_bottleneck_run_is_chosen_among_those_on_the_newest_clips(tmp_p
     run, why = chosen(tmp_path, None)
     assert run.key == one.key and why.startswith("the only one on synthetic")
     best = recorded(tmp_path, 0.625, fusion="bottleneck_video_first")
-    recorded(tmp_path, 0.9, fingerprint="other clips", written="2026-01-03")
+    recorded(tmp_path, 0.9, fingerprint="other clips", written="2025-12-31")
     run, why = chosen(tmp_path, None)
     assert run.key == best.key
     assert why == (
