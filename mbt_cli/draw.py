@@ -1,4 +1,4 @@
-"""Curves: with its sheet the only user of matplotlib. Values in, figures out.
+"""Curves. Values in, figures out.
 
 One style for all: a colour, a marker and a line style for each strategy (Okabe and Ito's palette,
 which colour-blind readers can tell apart), seeds as small points, their mean as a large one.

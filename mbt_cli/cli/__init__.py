@@ -10,6 +10,7 @@ import typer
 from mbt_cli import __version__
 from mbt_cli.cli import runs
 from mbt_cli.cli.ablate import ablate
+from mbt_cli.cli.attention_rollout import attention_rollout
 from mbt_cli.cli.evaluate import evaluate
 from mbt_cli.cli.flops import flops
 from mbt_cli.cli.report import report
@@ -51,6 +52,7 @@ app.command(
 )(ablate)
 for command in (flops, evaluate, report):
     app.command()(command)
+app.command("attention-rollout")(attention_rollout)
 app.add_typer(runs.app, name="runs")
 
 

@@ -52,12 +52,15 @@ class Clip:
     rate_hz: int
 
 
-def read_clip(path: Path, *, start_s: float, span_s: float, frames: int) -> Clip:
+def read_clip(
+    path: Path, *, start_s: float, span_s: float, frames: int, short_side: int | None = None
+) -> Clip:
     """The span from `start_s` (seconds of the file as players show it), `span_s` long.
 
     `frames` pictures, each the last whose time is not after the middle of its part of the span
     (the first one stands for all time before it), and round(span_s * rate_hz) samples. Streams
     are FFmpeg's default ones, channels mixed as by `ffmpeg -ac 1 out.wav`, that is, to the mean.
+    With `short_side` (px), pictures are scaled to it as they come: for many of a large video.
 
     Raises ClipError if the file has no pictures or no sound, cannot be decoded, or either stream
     ends before the span does by more than a tenth of it (and more than a frame).
@@ -65,7 +68,7 @@ def read_clip(path: Path, *, start_s: float, span_s: float, frames: int) -> Clip
     if not (0 <= start_s < np.inf and 0 < span_s < np.inf and frames > 0):
         raise ValueError(f"No span: {start_s=}, {span_s=}, {frames=}.")
     moments = [start_s + (k + 0.5) * span_s / frames for k in range(frames)]
-    span = _Span(path, start_s, span_s, start_s + span_s, moments, sought=False)
+    span = _Span(path, start_s, span_s, start_s + span_s, moments, short_side, sought=False)
     for run_up_s in _RUN_UPS_S:
         if run_up_s < start_s:
             with suppress(_Unreached):
@@ -82,6 +85,7 @@ class _Span:
     span_s: float
     end_s: float
     moments: list[float]
+    short_side: int | None
     sought: bool
 
     @property
@@ -176,7 +180,10 @@ class _Pictures:
             return
         if picture.is_corrupt:
             raise self.span.fault(f"has a damaged picture at {self.time_s:.2f} s")
-        rgb = _scaler.reformat(picture, format="rgb24", threads=1).to_ndarray()
+        short = min(picture.width, picture.height)
+        scale = (self.span.short_side or short) / short
+        size = round(picture.width * scale), round(picture.height * scale)
+        rgb = _scaler.reformat(picture, *size, "rgb24", threads=1).to_ndarray()
         upright = np.rot90(rgb, picture.rotation // 90).astype(np.uint8, copy=False)
         if self.kept and upright.shape != self.kept[0].shape:
             raise self.span.fault(f"changes its picture size at {self.time_s:.2f} s")

@@ -1,0 +1,66 @@
+"""Which finished run is looked at, where none is named: the best one that fuses by bottlenecks."""
+
+from pathlib import Path
+
+from mbt_cli.errors import MbtError
+from mbt_cli.metrics import primary
+from mbt_cli.runs import Run, finished, run_of
+from mbt_cli.wiring import FSN, streams
+
+
+def chosen(results: Path, key: str | None) -> tuple[Run, str]:
+    """The run of this key (or of its beginning), else the best bottleneck run; and why this one.
+
+    Best is by the run's own validation: mAP, or accuracy where a clip has one label. Runs on other
+    clips cannot be compared: those on the clips of the newest one are.
+
+    Raises MbtError, with the command that makes one where there is none.
+    """
+    if key is not None:
+        run = run_of(results, key)
+        if "multi_label" not in run.facts:
+            raise MbtError(
+                f"Run {run.key} is of a version that did not record whether a clip may have several"
+                " labels: do it again with mbt-cli ablate --rerun-stale."
+            )
+        return run, "as asked"
+    found = [run for run in finished(results).values() if _bottleneck(run)]
+    if not found:
+        raise MbtError(
+            f"{results} holds no finished run with bottleneck tokens yet: mbt-cli ablate --grid"
+            " fusion_layer makes some; any other run is looked at with --run KEY."
+        )
+    if not (usable := [run for run in found if _usable(run)]):
+        raise MbtError(
+            f"{len(found)} bottleneck run(s) in {results} lack their weights or are of a version"
+            " that recorded less: do them again with mbt-cli ablate --grid fusion_layer"
+            " --rerun-stale."
+        )
+    newest = max(usable, key=lambda run: (run.status["written"], run.key))
+    rivals = [run for run in usable if _clips(run) == _clips(newest)]
+    best = max(rivals, key=lambda run: (_reached(run), run.key))
+    measure = primary(best.facts["multi_label"])
+    data = best.experiment.data.dataset
+    which = f"the best of {len(rivals)} on {data}" if len(rivals) > 1 else f"the only one on {data}"
+    why = f"{which} with bottleneck tokens, by validation {measure} {_reached(best):.3f}"
+    if others := len(usable) - len(rivals):
+        why += f"; {others} on other clips cannot be compared (--run KEY)"
+    return best, why
+
+
+def _bottleneck(run: Run) -> bool:
+    return FSN in streams(run.experiment.model.canonical().wirings())
+
+
+def _usable(run: Run) -> bool:
+    return "multi_label" in run.facts and (run.folder / "weights.safetensors").exists()
+
+
+def _clips(run: Run) -> tuple[object, ...]:
+    """What two runs must share for one figure to rank them."""
+    data = run.experiment.data
+    return data.dataset, data.fingerprint, run.facts["multi_label"], tuple(run.facts["classes"])
+
+
+def _reached(run: Run) -> float:
+    return float(run.status["validation"][primary(run.facts["multi_label"])])

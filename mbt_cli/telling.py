@@ -1,0 +1,75 @@
+"""What a look at a video found, as tables for a terminal."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from mbt_cli.look import Look
+from mbt_cli.rollout import LEARNED
+
+
+def told(one: Look) -> Group:
+    """Labels, where they came from, what crossed over. Wide ones are to be printed uncropped."""
+    parts = [_labels(one), *_came(one), *(_crossed(one) if one.rollout.crossings else [])]
+    return Group(*[line for part in parts for line in (Text(), part)])
+
+
+def _labels(one: Look) -> Table:
+    answer = one.answer.items()
+    return _table(("label", "score"), [(name, f"{score:.3f}") for name, score in answer])
+
+
+def _came(one: Look) -> tuple[Table, Text]:
+    found = one.rollout
+    origins = [*found.heat, LEARNED]
+    heads = ("output", "of the answer", *(f"{m} patches" for m in found.heat), "learned tokens")
+    rows = [
+        (f"{m}", _percent(weight), *(_percent(found.shares[m][origin]) for origin in origins))
+        for m, weight in found.weights.items()
+    ]
+    if len(rows) > 1:
+        whole = [sum(w * found.shares[m][o] for m, w in found.weights.items()) for o in origins]
+        rows.append(("together", _percent(1.0), *map(_percent, whole)))
+    return _table(heads, rows), Text(
+        "Where the answer came from, by attention rollout. Learned tokens (CLS, bottlenecks) are"
+        " the same for every clip."
+    )
+
+
+def _crossed(one: Look) -> tuple[Table, Text]:
+    crossings = one.rollout.crossings
+    tokens = range(1, 1 + len(crossings[0].through))
+    heads = ("crossed", "of the output", *(f"token {k}" for k in tokens), "directly")
+    rows = [
+        (
+            f"{crossing.source} -> {crossing.target}",
+            _percent(sum(crossing.through) + crossing.directly),
+            *map(_percent, crossing.through),
+            _percent(crossing.directly),
+        )
+        for crossing in crossings
+    ]
+    return _table(heads, rows), Text(
+        "How much of an output came from the tokens of the other modality (its CLS token is one of"
+        " them), by the bottleneck token through which it first crossed; directly: without one."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Words to the left, numbers to the right, never cut."""
+    table = Table(
+        box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True,
+        show_edge=False,
+    )  # fmt: skip
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="right" if place else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
