@@ -19,8 +19,9 @@ from mbt_cli.dataset import Synthetic, Views
 from mbt_cli.experiment import Evaluation, Experiment, Training
 from mbt_cli.record import Record, write
 from mbt_cli.runs import Run, run_folder
+from mbt_cli.store import EXPERIMENT
 from mbt_cli.study import Data, Study
-from mbt_cli.tracking import EXPERIMENT, Tracker
+from mbt_cli.tracking import Tracker
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")
 
@@ -366,7 +367,7 @@ def test_a_server_or_store_out_of_order_is_one_sentence_and_soon_and_all_else_is
     assert time.perf_counter() - began < 15
     assert errors == ""
     server, garbage, folder = said.splitlines()
-    assert server.startswith("True MLflow at http://***@127.0.0.1:9 did not take the runs")
+    assert server.startswith("True MLflow at http://***@127.0.0.1:9 did not take all")
     assert "Connection refused" in server and "secret" not in server
     assert str(places[0] / "runs") in server and "MLFLOW_TRACKING_URI" in server
     assert garbage.startswith("True") and "not a database" in garbage
@@ -402,7 +403,7 @@ def test_a_server_lost_and_found_again_gets_all_at_the_end(
 
     with Tracker(results, study()) as tracker:
         tracker.follow(records[0])
-        wait_for(lambda: tracker._store)
+        wait_for(lambda: tracker._teller)
         time.sleep(0.2)
         monkeypatch.setattr(MlflowClient, "search_runs", lost)
         for record in records[1:]:
