@@ -18,8 +18,8 @@ from mbt_cli.entry import Entry, Held
 from mbt_cli.errors import MbtError
 
 EXPERIMENT = "mbt-cli"
-BATCH = 1000
-"""Metrics in a request: MLflow's limit."""
+METRICS = 800
+"""In a request: MLflow takes 1000 of all, of them 100 parameters and 100 tags."""
 PAGE = 1000
 """MLflow runs read in a request."""
 SETTINGS = {
@@ -136,15 +136,16 @@ class Store:
             return False
         held = self._found(entry) or self._made(entry)
         news = entry.news(held)
-        for start in range(0, len(news.points), BATCH):
-            metrics = [Metric(*point) for point in news.points[start : start + BATCH]]
-            self._client.log_batch(held.id, metrics, synchronous=True)
         for name in news.files:
             self._client.log_artifact(held.id, str(entry.folder / name))
-        if news.params or news.tags:
+        metrics = [Metric(*point) for point in news.points]
+        while len(metrics) > METRICS:
+            self._client.log_batch(held.id, metrics[:METRICS], synchronous=True)
+            metrics = metrics[METRICS:]
+        if metrics or news.params or news.tags:  # tags last, for they say what else is there
             params = [Param(*one) for one in news.params.items()]
             tags = [RunTag(*one) for one in {**news.tags, "results": self._folder}.items()]
-            self._client.log_batch(held.id, (), params, tags, synchronous=True)
+            self._client.log_batch(held.id, metrics, params, tags, synchronous=True)
         if news.status and entry.status == "RUNNING":
             self._client.update_run(held.id, "RUNNING")
         elif news.status:

@@ -5,7 +5,7 @@ While runs go on, in the background; else at once, by `sync`. How MLflow is told
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,6 +37,8 @@ class Tracker:
         self.results, self.study = results.absolute(), study
         self._news: SimpleQueue[Path | None] = SimpleQueue()
         self._told_s: dict[Path, float] = {}
+        self._open: dict[Path, None] = {}
+        """Of which MLflow may not know the end yet."""
         self._teller: _Teller | None = None
         self._stopped = False
 
@@ -60,12 +62,13 @@ class Tracker:
     def _serve(self) -> None:
         """The background thread, from the first news to the last."""
         for folder in iter(self._news.get, None):
-            run, told_s = Run(folder), self._told_s.setdefault(folder, -math.inf)
+            self._open[folder] = None
+            run, told_s = Run(folder), self._told_s.get(folder, -math.inf)
             if run.state != RUNNING or time.monotonic() - told_s > EVERY_S:
                 self._tell(run)
         if self._teller and self.failed:  # it worked once: a last try
             self.failed, self.problem = False, None
-        for folder in list(self._told_s):
+        for folder in list(self._open):
             self._tell(Run(folder))
 
     def _tell(self, run: Run) -> None:
@@ -73,15 +76,15 @@ class Tracker:
             return
         try:
             if self._teller is None:
-                with reaching(self.results):
-                    store = Store(self.results)
-                self._teller = _Teller(self.results, store, self._studies())
+                self._teller = _Teller(self.results, self._studies())
                 self._teller.close()
             self._teller.tell(run)
         except Untold as error:
             self.failed, self.problem = not isinstance(error, NoMlflow), str(error)
             return
         self._told_s[run.folder] = time.monotonic()
+        if run.state != RUNNING:
+            del self._open[run.folder]
 
     def _studies(self) -> list[Study]:
         known = {}
@@ -101,23 +104,19 @@ class Told:
 
 
 def sync(
-    results: Path, runs: Sequence[Run], reports: Iterable[Study], advance: Callable[[int], None]
+    results: Path, runs: Sequence[Run], reports: Sequence[Study], advance: Callable[[int], None]
 ) -> Told:
     """Tells MLflow all that these records and reports say, as far as it does not hold it.
 
     Raises MbtError where MLflow cannot be reached: what it was told until then stays.
     """
-    with reaching(results):
-        store = Store(results)
-        store.look()
-    teller, sent = _Teller(results, store, list(studies(results).values())), 0
+    teller, sent = _Teller(results, list(studies(results).values())), 0
     for run in runs:
         sent += teller.tell(run)
         advance(1)
     teller.close()
-    reports = list(reports)
     for study in reports:
-        sent += _tell_report(results, store, study)
+        sent += _tell_report(results, teller.store, study)
         advance(1)
     return Told(sent, len(runs) + len(reports) - sent)
 
@@ -138,8 +137,11 @@ def _tell_report(results: Path, store: Store, study: Study) -> bool:
 class _Teller:
     """Tells a store of the runs of a results folder, and of every study that holds them."""
 
-    def __init__(self, results: Path, store: Store, known: Sequence[Study]) -> None:
-        self._results, self._store = results, store
+    def __init__(self, results: Path, known: Sequence[Study]) -> None:
+        with reaching(results):
+            self.store = Store(results)
+            self.store.look()
+        self._results = results
         self._of: dict[str, list[Study]] = {}
         for study in sorted(known, key=lambda study: study.name):
             for name in dict.fromkeys(cell.cell for cell in study.cells):
@@ -150,12 +152,12 @@ class _Teller:
         if (entry := account.of_run(run, self._holding(run.experiment))) is None:
             return False
         with reaching(self._results):
-            return self._store.tell(entry)
+            return self.store.tell(entry)
 
     def close(self) -> None:
         """What MLflow has as running and nobody works on runs no more."""
         with reaching(self._results):
-            left = self._store.running()
+            left = self.store.running()
         for one in left:
             run = Run(run_folder(self._results, one.tags["key"]))
             if held(run.folder):
@@ -164,7 +166,7 @@ class _Teller:
                 self.tell(run)
             else:
                 with reaching(self._results):
-                    self._store.close(one)
+                    self.store.close(one)
 
     def _holding(self, experiment: Experiment) -> list[Study]:
         return self._of.get(experiment.cell, [])

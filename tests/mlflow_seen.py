@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -83,10 +83,12 @@ def follow(results: Path, *runs: Run, of: Study | None = None) -> Tracker:
     return tracker
 
 
-def follow_held(results: Path, run: Run) -> None:
-    """The same while somebody works on the run."""
-    with claimed(run.folder):
-        follow(results, run)
+def follow_held(results: Path, *runs: Run) -> None:
+    """The same while somebody works on these runs."""
+    with ExitStack() as claims:
+        for run in runs:
+            claims.enter_context(claimed(run.folder))
+        follow(results, *runs)
 
 
 class Seen:
@@ -106,7 +108,11 @@ class Seen:
         return self.client.get_experiment_by_name(EXPERIMENT).experiment_id
 
     def all(self, name: str, tag: str = "key"):
-        return list(self.client.search_runs([self.place], f"tags.{tag} = '{name}'"))
+        return self.having(f"tags.{tag} = '{name}'")
+
+    def having(self, what: str):
+        """The runs of which this is true."""
+        return list(self.client.search_runs([self.place], what))
 
     def one(self, name: str, tag: str = "key"):
         (run,) = self.all(name, tag)
@@ -149,6 +155,35 @@ def check_says(seen: Seen, run: Run) -> None:
     assert seen.history(run.key, "loss") == losses and losses
     checks = [(row["step"], row["validation"]["mAP"]) for row in rows if "validation" in row]
     assert seen.history(run.key, "validation/mAP") == checks and checks
+
+
+def check_whole(seen: Seen, record: Record) -> None:
+    """MLflow says everything of a record of `done`, by value."""
+    run = seen.one(record.key)
+    assert run.info.status == "FINISHED"
+    assert run.info.start_time <= run.info.end_time
+    params = run.data.params
+    assert set(params) == set(experiment().flat())
+    assert params["model.fusion"] == "bottleneck" and params["model.tubelet"] == "1,16,16"
+    assert params["data.fingerprint"] == "" and params["data.views.span_s"] == "0.32"
+    metrics, price = run.data.metrics, record.cost
+    assert (metrics["parameters"], metrics["gmacs"]) == (price.parameters, price.macs / 1e9)
+    assert metrics["gflops"] == 2 * metrics["gmacs"]
+    assert {n: v for n, v in metrics.items() if n.startswith("test/")} == {
+        "test/clips": 11, "test/mAP": 0.37, "test/AUC": 0.71, "test/top1": 0.53,
+        "test/both/mAP": 0.23, "test/sound_ loud_/mAP": 0.19, "test/sound_ loud_/AUC": 0.61,
+    }  # fmt: skip
+    steps = [step for epoch in range(1, 6) for step in (7 * epoch - 3, 7 * epoch)]
+    assert seen.history(record.key, "loss") == [(step, 1 / step) for step in steps]
+    assert seen.history(record.key, "learning_rate") == [(step, step / 97) for step in steps]
+    by_epoch = [(7 * epoch, epoch / 13) for epoch in range(1, 6)]
+    assert seen.history(record.key, "validation/mAP") == by_epoch
+    assert seen.history(record.key, "validation/both/mAP") == [(s, 0.23) for s, _ in by_epoch]
+    assert not {"validation/d_prime", "validation/top5", "step", "epoch", "time_s"} & set(metrics)
+    for total in ("gmacs", "test/mAP"):
+        assert len(seen.history(record.key, total)) == 1
+    moment = seen.client.get_metric_history(run.info.run_id, "loss")[0].timestamp
+    assert moment == round(1000 * record.curve()[0]["time_s"])
 
 
 class Server:

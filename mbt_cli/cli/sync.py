@@ -21,6 +21,7 @@ def sync(
     killed runs no more there.
     """
     from mbt_cli import tracking
+    from mbt_cli.findings import count
     from mbt_cli.runs import recorded
     from mbt_cli.store import address
     from mbt_cli.study import studies, study
@@ -37,7 +38,7 @@ def sync(
     with Screen(console).bar("Telling MLflow", len(runs) + len(reports), "entries") as advance:
         told = tracking.sync(results, runs, reports, advance)
     console.print(
-        f"{address(results)} holds {len(runs)} runs and {len(reports)} reports:"
+        f"{address(results)} holds {count(len(runs), 'run')} and {count(len(reports), 'report')}:"
         f" {told.there} were there already, {told.sent} were sent.",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
