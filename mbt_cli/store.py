@@ -192,16 +192,17 @@ def _mark(held: Held) -> tuple[str, str]:
 
 def _identity(results: Path) -> str:
     """What a results folder is known by, wherever it is moved to; made when first asked for."""
-    path = results / "runs" / "identity"
+    path, mine = results / "runs" / "identity", uuid4().hex[:12]
     try:
         with path.open("x") as file:
-            file.write(uuid4().hex[:12])
+            file.write(mine)
     except FileExistsError:
         for _ in range(20):
             if known := path.read_text().strip():
                 return known
             time.sleep(0.05)  # another command writes it just now
-    return path.read_text().strip()
+        path.write_text(mine)  # or died at it
+    return mine
 
 
 def _own(results: Path) -> str:

@@ -292,6 +292,14 @@ def test_a_results_folder_that_moves_takes_its_mlflow_with_it(results: Path, tmp
     assert Path(path).read_text() == "Another answer."
 
 
+def test_a_folder_whose_identity_was_never_written_out_gets_one(results: Path, seen: Seen):
+    (results / "runs" / "identity").touch()
+    record = done(results, experiment())
+    assert (sync(results), sync(results)) == (1, 0)
+    known = (results / "runs" / "identity").read_text()
+    assert len(known) == 12 and seen.one(record.key).data.tags["results"] == known
+
+
 def forget_places() -> None:
     """What a process remembers of where MLflow's artifacts are; a command's sees one place only."""
     from mlflow.tracking._tracking_service import utils
