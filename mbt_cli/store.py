@@ -146,9 +146,7 @@ class Store:
             params = [Param(*one) for one in news.params.items()]
             tags = [RunTag(*one) for one in {**news.tags, "results": self._folder}.items()]
             self._client.log_batch(held.id, metrics, params, tags, synchronous=True)
-        if news.status and entry.status == "RUNNING":
-            self._client.update_run(held.id, "RUNNING")
-        elif news.status:
+        if news.status:  # a run that goes on keeps some end till its own: MLflow takes none back
             self._client.set_terminated(held.id, entry.status, entry.ended_ms)
         return bool(news)
 

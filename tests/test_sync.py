@@ -84,7 +84,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         monkeypatch.setattr(MlflowClient, name, told)
 
-    for name in ("create_run", "delete_run", "update_run", "set_terminated", "log_batch"):
+    for name in ("create_run", "delete_run", "set_terminated", "log_batch"):
         watched(name)
     watched("log_artifact")
     return sent
@@ -167,20 +167,22 @@ def test_another_studys_damaged_file_keeps_no_ablate_from_telling(results: Path,
 
 
 def test_a_run_left_running_is_closed_when_nobody_works_on_it(results: Path, seen: Seen):
-    left, busy, gone = (begun(results, experiment(seed), epochs=1) for seed in range(3))
-    follow_held(results, left, busy, gone)
-    assert {seen.one(one.key).info.status for one in (left, busy, gone)} == {"RUNNING"}
+    all_four = [begun(results, experiment(seed), epochs=1) for seed in range(4)]
+    left, gone, busy, anew = all_four
+    follow_held(results, *all_four)
+    assert {seen.one(one.key).info.status for one in all_four} == {"RUNNING"}
     gone.remove()
-    with claimed(busy.folder):
-        follow(results, done(results, experiment(3)))
-        assert seen.one(busy.key).info.status == "RUNNING"
+    with claimed(busy.folder), claimed(anew.folder):
+        shutil.rmtree(anew.folder)  # somebody is about to begin it anew
+        follow(results, done(results, experiment(4)))
+        assert {seen.one(one.key).info.status for one in (busy, anew)} == {"RUNNING"}
     for one in (left, gone):
         run = seen.one(one.key).info
         assert run.status == "KILLED" and run.end_time >= run.start_time
     last = round(1000 * left.curve()[-1]["time_s"])
     assert last <= seen.one(left.key).info.end_time <= last + 1000
     assert sync(results) == 1
-    assert seen.one(busy.key).info.status == "KILLED"
+    assert {seen.one(one.key).info.status for one in (busy, anew)} == {"KILLED"}
 
 
 def test_a_run_that_ended_while_mlflow_was_not_told_ends_there_with_any_next_command(
@@ -262,16 +264,22 @@ def test_results_folders_that_share_a_server_leave_each_others_runs_alone(
     results: Path, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", seen.uri)
-    theirs = begun(tmp_path / "theirs", experiment(), epochs=1)
-    only = begun(tmp_path / "theirs", experiment(1), epochs=1)
-    follow_held(tmp_path / "theirs", theirs, only)
+    theirs = tmp_path / "theirs"
+    again, only = (begun(theirs, experiment(seed), epochs=1) for seed in (0, 1))
+    same = done(results, experiment(2)).folder
+    copy = Run(Path(shutil.copytree(same, theirs / "runs" / same.name)))
+    follow_held(theirs, again, only, copy)
     done(results, experiment())
-    assert sync(results) == 1 and sync(results) == 0
-    states = sorted(run.info.status for run in seen.all(theirs.key))
-    assert states == ["FINISHED", "RUNNING"]
-    assert seen.one(only.key).info.status == "RUNNING"
-    assert sync(tmp_path / "theirs") == 2
-    assert sorted(run.info.status for run in seen.all(theirs.key)) == ["FINISHED", "KILLED"]
+    assert sync(results) == 2 and sync(results) == 0
+    assert statuses(seen, again.key) == ["FINISHED", "RUNNING"]
+    assert statuses(seen, only.key) == ["RUNNING"]
+    assert statuses(seen, copy.key) == ["FINISHED", "FINISHED"]
+    assert sync(theirs) == 2
+    assert statuses(seen, again.key) == ["FINISHED", "KILLED"]
+
+
+def statuses(seen: Seen, key: str) -> list[str]:
+    return sorted(run.info.status for run in seen.all(key))
 
 
 def test_a_results_folder_that_moves_takes_its_mlflow_with_it(results: Path, tmp_path: Path):
@@ -468,8 +476,10 @@ def test_a_real_server_is_told_the_same_without_a_word(
 
 
 def test_an_ablate_killed_is_running_in_mlflow_until_sync_and_then_goes_on_to_its_end(
-    asked: Asked,
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", asked.server.uri)
+    sync(asked.results)
     (status, rows), (then, all_rows) = asked.killed
     assert (status, then) == ("RUNNING", "KILLED")
     run = Run(asked.results / "runs" / asked.key)

@@ -197,6 +197,16 @@ def test_a_run_that_goes_on_is_told_of_at_the_end_of_the_block(results: Path, se
     assert len(seen.history(record.key, "loss")) == 4
 
 
+def test_a_run_whose_worker_died_is_closed_at_the_end_of_the_block(results: Path, seen: Seen):
+    record = begun(results, experiment(seed=19), epochs=1)
+    with Tracker(results, study()) as tracker:
+        with claimed(record.folder):
+            tracker.follow(record)
+            wait_for(lambda: any("rows" in run.data.tags for run in seen.all(record.key)), 20)
+        assert seen.one(record.key).info.status == "RUNNING"
+    assert seen.one(record.key).info.status == "KILLED"
+
+
 def test_a_worker_that_died_before_its_record_began_is_passed_over(results: Path, seen: Seen):
     follow(results, Run(run_folder(results, "0123456789")), record := done(results, experiment(11)))
     assert seen.all("0123456789") == []
