@@ -5,7 +5,7 @@ results/<study>/study.json      <study> is <grid>-<recipe>, and the settings tha
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,7 @@ class Study:
 
     def title(self, one: Experiment) -> str:
         """A run of this study in few words."""
-        values = one.flat()
-        said = [f" {word(name)}={plain(values[name])}" for name in self.further]
-        return f"{one.title}{''.join(said)} seed {one.training.seed}"
+        return title(one, [self])
 
     def experiments(self, seeds: int) -> list[Experiment]:
         """Every cell at every seed, seed by seed, so that an early stop leaves whole rows."""
@@ -86,6 +84,11 @@ class Study:
         for runs in found.values():
             runs.sort(key=lambda run: run.experiment.training.seed)
         return found
+
+    def reported(self, results: Path) -> bool:
+        """Whether its report was written, and there still are runs to write it from."""
+        page = results / self.name / "report.md"
+        return page.exists() and any(self.runs_of(results).values())
 
     def save(self, results: Path) -> None:
         """Writes study.json into the study's folder."""
@@ -151,6 +154,14 @@ def ask(
         cells=tuple(grid.ask(base)),
         data=data,
     )
+
+
+def title(one: Experiment, studies: Iterable[Study]) -> str:
+    """A run in few words: all by which one of these studies may tell it from others."""
+    values = one.flat()
+    fields = dict.fromkeys(name for study in studies for name in study.further)
+    said = [f" {word(name)}={plain(values[name])}" for name in fields]
+    return f"{one.title}{''.join(said)} seed {one.training.seed}"
 
 
 def differing(cells: Sequence[Experiment]) -> list[str]:

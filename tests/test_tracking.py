@@ -1,110 +1,35 @@
 """MLflow as a view: what the records say arrives there once, and trouble is one sentence."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow_seen import (
+    FIGURES,
+    Seen,
+    add_epoch,
+    begun,
+    check_whole,
+    done,
+    experiment,
+    follow,
+    follow_held,
+    study,
+    wait_for,
+)
 
-from mbt_cli.architecture import MBT
-from mbt_cli.cost import cost
-from mbt_cli.dataset import Synthetic, Views
-from mbt_cli.experiment import Evaluation, Experiment, Training
+from mbt_cli.claim import claimed
+from mbt_cli.experiment import Evaluation
 from mbt_cli.files import write
-from mbt_cli.record import Record
 from mbt_cli.runs import Run, run_folder
-from mbt_cli.study import Data, Study
-from mbt_cli.tracking import EXPERIMENT, Tracker
+from mbt_cli.tracking import Tracker
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")
-
-FIGURES = {
-    "clips": 11, "mAP": 0.37, "AUC": 0.71, "d_prime": None, "top1": 0.53, "top5": float("nan"),
-    "groups": {"both": {"mAP": 0.23, "AUC": None}, "sound: loud!": {"mAP": 0.19, "AUC": 0.61}},
-    "classes": {"dog": {"AP": 0.5, "AUC": 0.5}}, "left_out": ["cat"],
-}  # fmt: skip
-MEANS = {name: value for name, value in FIGURES.items() if name not in ("classes", "left_out")}
-
-
-def experiment(seed: int = 0, fusion: str = "bottleneck") -> Experiment:
-    return Experiment(
-        data=Synthetic(train=31, views=Views(span_s=0.32, frames=2, size=32, mel_bins=16)),
-        model=MBT(fusion=fusion, fusion_layer=1, depth=3, width=24, heads=2),
-        training=Training(seed=seed, epochs=5),
-    ).canonical()
-
-
-def study(grid: str = "fusion_layer") -> Study:
-    data = Data("synthetic", "", ("dog", "cat"), {}, {}, multi_label=True, clips={"train": 31})
-    return Study(
-        name=f"{grid}-synthetic", grid=grid, source=grid, recipe="synthetic", settings={},
-        question="", x="model.fusion_layer", by="model.fusion", cells=(experiment(),), data=data,
-    )  # fmt: skip
-
-
-def begun(results: Path, what: Experiment, *, epochs: int = 0) -> Record:
-    """A record of some epochs, each of 2 rows of loss and one of validation."""
-    price = cost(what, 2)
-    record = Record(run_folder(results, what.key))
-    record.begin(what, {"cost": {"parameters": price.parameters, "macs": price.macs}})
-    for epoch in range(1, epochs + 1):
-        add_epoch(record, epoch)
-    return record
-
-
-def add_epoch(record: Record, epoch: int) -> None:
-    for step in (7 * epoch - 3, 7 * epoch):
-        record.row({"step": step, "epoch": epoch, "loss": 1 / step, "learning_rate": step / 97})
-    validation = {**MEANS, "mAP": epoch / 13}
-    record.row({"step": 7 * epoch, "epoch": epoch, "validation": validation})
-
-
-def done(results: Path, what: Experiment) -> Record:
-    record = begun(results, what, epochs=5)
-    record.evaluated(Evaluation(), FIGURES, np.zeros((1, 2), np.float32), np.eye(1, 2), ["a"])
-    record.finish(seconds=1.0, epoch=3, validation=MEANS)
-    return record
-
-
-def sync(results: Path, *runs: Run, of: Study | None = None) -> Tracker:
-    """What a command does: follow, and leave."""
-    with Tracker(results, of or study()) as tracker:
-        for run in runs:
-            tracker.follow(run)
-    assert tracker.problem is None and not tracker.failed
-    return tracker
-
-
-class Seen:
-    """What stands in MLflow, read by MLflow's own client."""
-
-    def __init__(self, uri: str) -> None:
-        self.uri = uri
-
-    @cached_property
-    def client(self):
-        from mlflow import MlflowClient
-
-        return MlflowClient(self.uri)
-
-    def all(self, key: str):
-        place = self.client.get_experiment_by_name(EXPERIMENT).experiment_id
-        return list(self.client.search_runs([place], f"tags.key = '{key}'"))
-
-    def one(self, key: str):
-        (run,) = self.all(key)
-        return run
-
-    def history(self, key: str, metric: str) -> list[tuple[int, float]]:
-        points = self.client.get_metric_history(self.one(key).info.run_id, metric)
-        return sorted((point.step, point.value) for point in points)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +50,7 @@ def seen(results: Path) -> Seen:
 
 def test_all_that_a_finished_record_says_arrives(results: Path, seen: Seen):
     record = done(results, experiment())
-    sync(results, record)
+    follow(results, record)
     run = seen.one(record.key)
     check_whole(seen, record)
     assert run.info.run_name == "bottleneck L_f=1 seed 0"
@@ -135,41 +60,12 @@ def test_all_that_a_finished_record_says_arrives(results: Path, seen: Seen):
     assert run.info.artifact_uri.startswith((results / "mlflow-artifacts").as_uri())
 
 
-def check_whole(seen: Seen, record: Record) -> None:
-    """Everything of a record of `done`, by value."""
-    run = seen.one(record.key)
-    assert run.info.status == "FINISHED"
-    assert run.info.start_time <= run.info.end_time
-    params = run.data.params
-    assert set(params) == set(experiment().flat())
-    assert params["model.fusion"] == "bottleneck" and params["model.tubelet"] == "1,16,16"
-    assert params["data.fingerprint"] == "" and params["data.views.span_s"] == "0.32"
-    metrics, price = run.data.metrics, record.cost
-    assert (metrics["parameters"], metrics["gmacs"]) == (price.parameters, price.macs / 1e9)
-    assert metrics["gflops"] == 2 * metrics["gmacs"]
-    assert {n: v for n, v in metrics.items() if n.startswith("test/")} == {
-        "test/clips": 11, "test/mAP": 0.37, "test/AUC": 0.71, "test/top1": 0.53,
-        "test/both/mAP": 0.23, "test/sound_ loud_/mAP": 0.19, "test/sound_ loud_/AUC": 0.61,
-    }  # fmt: skip
-    steps = [step for epoch in range(1, 6) for step in (7 * epoch - 3, 7 * epoch)]
-    assert seen.history(record.key, "loss") == [(step, 1 / step) for step in steps]
-    assert seen.history(record.key, "learning_rate") == [(step, step / 97) for step in steps]
-    by_epoch = [(7 * epoch, epoch / 13) for epoch in range(1, 6)]
-    assert seen.history(record.key, "validation/mAP") == by_epoch
-    assert seen.history(record.key, "validation/both/mAP") == [(s, 0.23) for s, _ in by_epoch]
-    assert not {"validation/d_prime", "validation/top5", "step", "epoch", "time_s"} & set(metrics)
-    for total in ("gmacs", "test/mAP"):
-        assert len(seen.history(record.key, total)) == 1
-    moment = seen.client.get_metric_history(run.info.run_id, "loss")[0].timestamp
-    assert moment == round(1000 * record.curve()[0]["time_s"])
-
-
 def test_syncing_again_doubles_nothing(results: Path, seen: Seen):
     record = done(results, experiment(seed=2))
-    sync(results, record, record)
+    follow(results, record, record)
     before = seen.one(record.key)
-    sync(results, record)
-    code = "sync(Path(sys.argv[1]), Run(Path(sys.argv[2])))"
+    follow(results, record)
+    code = "follow(Path(sys.argv[1]), Run(Path(sys.argv[2])))"
     assert elsewhere(code, results, record.folder, cwd=results) == ("", "")
     assert seen.one(record.key).to_dictionary() == before.to_dictionary()
     check_whole(seen, record)
@@ -190,13 +86,13 @@ def test_a_running_record_grows_and_no_row_is_sent_twice(
     results: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ):
     record = begun(results, experiment(seed=3), epochs=2)
-    sync(results, Run(record.folder))
+    follow_held(results, Run(record.folder))
     run = seen.one(record.key)
     assert (run.info.status, run.info.end_time) == ("RUNNING", None)
     assert len(seen.history(record.key, "validation/mAP")) == 2
     sent = watch_batches(monkeypatch)
     add_epoch(record, 3)
-    sync(results, Run(record.folder))
+    follow(results, Run(record.folder))
     steps = {metric.step for batch in sent for metric in batch}
     assert steps == {18, 21}
     assert len(seen.history(record.key, "loss")) == 6
@@ -216,22 +112,22 @@ def watch_batches(monkeypatch: pytest.MonkeyPatch) -> list[list]:
     return sent
 
 
-def test_a_long_curve_goes_in_batches_of_a_thousand(
+def test_a_long_curve_goes_in_batches_that_mlflow_takes(
     results: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ):
     record = begun(results, experiment(seed=4))
     for step in range(1, 1202):
         record.row({"step": step, "epoch": 1, "loss": 0.5, "learning_rate": 0.1})
     sent = watch_batches(monkeypatch)
-    sync(results, Run(record.folder))
-    assert max(map(len, sent)) == 1000
+    follow(results, Run(record.folder))
+    assert [len(batch) for batch in sent] == [800, 800, 800, 5]
     assert len(seen.history(record.key, "loss")) == 1201
 
 
 def test_a_run_of_two_grids_is_one_with_two_tags(results: Path, seen: Seen):
     record = done(results, experiment(seed=5))
-    sync(results, record)
-    sync(results, record, of=study("mine = a+b"))
+    follow(results, record)
+    follow(results, record, of=study("mine = a+b"))
     tags = seen.one(record.key).data.tags
     assert tags["grid.fusion_layer"] == "fusion_layer-synthetic"
     assert tags["grid.mine _ a_b"] == "mine = a+b-synthetic"
@@ -240,8 +136,8 @@ def test_a_run_of_two_grids_is_one_with_two_tags(results: Path, seen: Seen):
 def test_a_failed_run_is_failed_and_says_why_at_any_length(results: Path, seen: Seen):
     record = begun(results, experiment(seed=6), epochs=1)
     record.fail(RuntimeError("the loss is nan " * 1000))
-    sync(results, Run(record.folder))
-    sync(results, Run(record.folder))
+    follow(results, Run(record.folder))
+    follow(results, Run(record.folder))
     run = seen.one(record.key)
     assert run.info.status == "FAILED" and run.info.end_time
     assert run.data.tags["error"].startswith("the loss is nan")
@@ -256,9 +152,13 @@ def test_a_record_begun_anew_replaces_what_mlflow_had(results: Path, seen: Seen,
     if not same_second:
         write(record.folder / "status.json", {"started": "2023-05-07T11:13:17+00:00"})
     record.fail(RuntimeError("no memory"))
-    sync(results, Run(record.folder))
+    follow(results, Run(record.folder))
     old = seen.one(record.key).info.run_id
-    sync(results, Run(begun(results, what, epochs=1 if same_second else 5).folder))
+    started = Run(record.folder).status["started"]
+    record = begun(results, what, epochs=1 if same_second else 5)
+    if same_second:
+        write(record.folder / "status.json", record.status | {"started": started})
+    follow_held(results, Run(record.folder))
     run = seen.one(record.key)
     assert run.info.run_id != old and run.info.status == "RUNNING"
     assert "error" not in run.data.tags and "test/mAP" not in run.data.metrics
@@ -270,7 +170,7 @@ def test_following_holds_nothing_up_and_a_run_is_told_of_now_and_then_and_when_i
 ):
     record = begun(results, experiment(seed=9), epochs=1)
     sent = watch_batches(monkeypatch)
-    with Tracker(results, study()) as tracker:
+    with claimed(record.folder), Tracker(results, study()) as tracker:
         tracker.follow(record)
         wait_for(lambda: sent)
         for epoch in range(2, 6):
@@ -297,16 +197,25 @@ def test_a_run_that_goes_on_is_told_of_at_the_end_of_the_block(results: Path, se
     assert len(seen.history(record.key, "loss")) == 4
 
 
+def test_a_run_whose_worker_died_is_closed_at_the_end_of_the_block(results: Path, seen: Seen):
+    record = begun(results, experiment(seed=19), epochs=1)
+    with Tracker(results, study()) as tracker:
+        with claimed(record.folder):
+            tracker.follow(record)
+            wait_for(lambda: any("rows" in run.data.tags for run in seen.all(record.key)), 20)
+        assert seen.one(record.key).info.status == "RUNNING"
+    assert seen.one(record.key).info.status == "KILLED"
+
+
 def test_a_worker_that_died_before_its_record_began_is_passed_over(results: Path, seen: Seen):
-    sync(results, Run(run_folder(results, "0123456789")), record := done(results, experiment(11)))
+    follow(results, Run(run_folder(results, "0123456789")), record := done(results, experiment(11)))
     assert seen.all("0123456789") == []
     assert seen.one(record.key)
 
 
 def test_an_experiment_thrown_away_in_mlflow_comes_back(results: Path, seen: Seen):
-    place = seen.client.get_experiment_by_name(EXPERIMENT).experiment_id
-    seen.client.delete_experiment(place)
-    sync(results, record := done(results, experiment(seed=12)))
+    seen.client.delete_experiment(seen.place)
+    follow(results, record := done(results, experiment(seed=12)))
     check_whole(seen, record)
 
 
@@ -336,7 +245,7 @@ def test_after_an_error_what_was_not_told_yet_is_left_untold(results: Path, seen
 
 
 def test_where_nothing_is_followed_mlflow_is_not_even_opened(tmp_path: Path):
-    sync(tmp_path)
+    follow(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -367,7 +276,7 @@ def test_a_server_or_store_out_of_order_is_one_sentence_and_soon_and_all_else_is
     assert time.perf_counter() - began < 15
     assert errors == ""
     server, garbage, folder = said.splitlines()
-    assert server.startswith("True MLflow at http://***@127.0.0.1:9 did not take the runs")
+    assert server.startswith("True MLflow at http://***@127.0.0.1:9 did not take all")
     assert "Connection refused" in server and "secret" not in server
     assert str(places[0] / "runs") in server and "MLFLOW_TRACKING_URI" in server
     assert garbage.startswith("True") and "not a database" in garbage
@@ -392,7 +301,7 @@ def test_a_server_lost_and_found_again_gets_all_at_the_end(
     from mlflow.exceptions import MlflowException
 
     records = [done(results, experiment(seed)) for seed in (14, 15, 16)]
-    sync(results, records[0])
+    follow(results, records[0])
     real = MlflowClient.search_runs
 
     tries = []
@@ -403,7 +312,7 @@ def test_a_server_lost_and_found_again_gets_all_at_the_end(
 
     with Tracker(results, study()) as tracker:
         tracker.follow(records[0])
-        wait_for(lambda: tracker._store)
+        wait_for(lambda: tracker._teller)
         time.sleep(0.2)
         monkeypatch.setattr(MlflowClient, "search_runs", lost)
         for record in records[1:]:
@@ -417,63 +326,9 @@ def test_a_server_lost_and_found_again_gets_all_at_the_end(
         check_whole(seen, record)
 
 
-def wait_for(what) -> None:
-    end = time.monotonic() + 5
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def test_without_mlflow_the_sentence_says_what_to_install_and_nothing_failed(tmp_path: Path):
     record = done(tmp_path, experiment())
     said, errors = elsewhere("sys.modules['mlflow'] = None\n" + TELL, tmp_path, record.folder)
     assert errors == ""
     assert said.startswith("False MLflow is not used")
     assert "pip install mlflow" in said and str(tmp_path / "runs") in said
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as here:
-        return here.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.fixture
-def server(results: Path, seen: Seen, tmp_path: Path) -> Iterator[str]:
-    """A real MLflow server of one worker, on a port of its own and a copy of the store."""
-    sync(results, done(results, experiment(seed=17)))
-    shutil.copy(results / "mlflow.db", tmp_path / "server.db")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["server", "--port", str(port), "--workers", "1", "--backend-store-uri"]
-    words += [f"sqlite:///{tmp_path}/server.db", "--default-artifact-root", str(tmp_path / "a")]
-    told = [sys.executable, "-m", "mlflow", *words]
-    log = (tmp_path / "server.log").open("w")
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (
-        subprocess.Popen(
-            told, stdout=log, stderr=log, env=environment, start_new_session=True
-        ) as process,
-        log,
-    ):
-        try:
-            end = time.monotonic() + 60
-            while not answers(port):
-                assert process.poll() is None and time.monotonic() < end, "the server did not start"
-                time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            os.killpg(process.pid, 15)
-
-
-def test_a_real_server_is_told_the_same(
-    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    record = done(tmp_path, experiment())
-    sync(tmp_path, record)
-    sync(tmp_path, record, of=study("modalities"))
-    assert capfd.readouterr() == ("", "")
-    check_whole(Seen(server), record)
-    assert {"grid.fusion_layer", "grid.modalities"} <= set(Seen(server).one(record.key).data.tags)
-    assert not (tmp_path / "mlflow.db").exists()

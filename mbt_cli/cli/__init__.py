@@ -14,6 +14,7 @@ from mbt_cli.cli.attention_rollout import attention_rollout
 from mbt_cli.cli.evaluate import evaluate
 from mbt_cli.cli.flops import flops
 from mbt_cli.cli.report import report
+from mbt_cli.cli.sync import sync
 from mbt_cli.errors import MbtError, Stopped
 from mbt_cli.grid import grids
 from mbt_cli.recipes import RECIPES
@@ -50,7 +51,7 @@ app.command(
     + "; ".join(f"{name} = '{text}'" for name, text in FUSIONS.items())
     + "; or a wiring of your own in the same notation."
 )(ablate)
-for command in (flops, evaluate, report):
+for command in (flops, evaluate, report, sync):
     app.command()(command)
 app.command("attention-rollout")(attention_rollout)
 app.add_typer(runs.app, name="runs")
