@@ -16,11 +16,14 @@ from pathlib import Path
 from uuid import uuid4
 
 from mbt_cli.errors import Unwritable
+from mbt_cli.files import alive
 
 FRESH_S = 10.0
 """How often a claim is touched."""
 DEAD_S = 60.0
 """A claim that was not touched for so long is dead."""
+EMPTY_S = 5.0
+"""So is one into which nothing was written for so long: whoever creates it writes at once."""
 
 
 @contextmanager
@@ -34,6 +37,8 @@ def claimed(folder: Path) -> Iterator[bool]:
     if not (_create(path, mine) or _taken_over(path, mine)):
         yield False
         return
+    for grave in path.parent.glob(f"{path.name}.*.buried"):  # of one who died at it
+        grave.unlink(missing_ok=True)
     done = threading.Event()
     keeper = threading.Thread(target=_keep_fresh, args=(path, done), daemon=True)
     keeper.start()
@@ -50,6 +55,11 @@ def held(folder: Path) -> bool:
     """Whether somebody works on the run of this folder."""
     path = _beside(folder)
     return path.exists() and not _dead(path, _read(path))
+
+
+def left(folder: Path) -> bool:
+    """Whether there is a claim on the run of this folder, dead or alive, or what is left of one."""
+    return any(folder.parent.glob(f"{folder.name}.claim*"))
 
 
 def _beside(folder: Path) -> Path:
@@ -95,22 +105,12 @@ def _taken_over(path: Path, mine: dict[str, object]) -> bool:
 
 def _dead(path: Path, claim: dict[str, object]) -> bool:
     try:
-        if time.time() - path.stat().st_mtime > DEAD_S:
+        if time.time() - path.stat().st_mtime > (DEAD_S if claim else EMPTY_S):
             return True
     except FileNotFoundError:
         return False  # it was given back just now
     here = claim.get("host") == socket.gethostname()
-    return here and not _alive(int(str(claim["pid"])))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's, and alive
-    return True
+    return here and not alive(int(str(claim["pid"])))
 
 
 def _keep_fresh(path: Path, done: threading.Event) -> None:

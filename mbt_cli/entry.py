@@ -90,6 +90,12 @@ class Entry:
             return self.status == "RUNNING"  # it went back to its checkpoint, and comes along again
         return digest in ("", self.digest(rows))
 
+    def exceeds(self, held: Held, last: int) -> bool:
+        """Whether MLflow holds rows, up to this step, that nobody counted."""
+        rows, _ = held.rows
+        told = [step for row in self.rows[:rows] for *_, step in row]
+        return rows <= len(self.rows) and last > max(told, default=0)
+
     def news(self, held: Held) -> News:
         """What an MLflow run that fits lacks."""
         rows, _ = held.rows

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +15,7 @@ from mbt_cli.errors import Unwritable
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write, in place of what is there only when all is written. Raises Unwritable."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     with writing(path):
         try:
             with part.open("wb") as file:
@@ -23,6 +25,34 @@ def whole(path: Path) -> Iterator[BinaryIO]:
             with suppress(OSError):
                 part.unlink()
             raise
+
+
+def part_of(path: Path) -> Path:
+    """What a file is called while this process writes it."""
+    return path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.part")
+
+
+def sweep(folder: Path) -> None:
+    """Removes the parts that processes of this machine left here when they were killed."""
+    here = re.compile(rf"\.{re.escape(socket.gethostname())}\.(\d+)\.part")
+    for path in folder.glob("*.part*"):
+        if (found := here.search(path.name)) and not alive(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this machine lives; one that nobody has buried yet does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's, and alive
+    try:
+        said = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return not Path("/proc/self/stat").exists()  # gone just now; or no Linux
+    return said.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
 def write(path: Path, value: Any) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from mbt_cli import settings
-from mbt_cli.claim import held
+from mbt_cli.claim import claimed, held, left
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.files import whole, write, writing
@@ -28,6 +28,7 @@ from mbt_cli.runs import FAILED, FINISHED, RUNNING, Run, read
 KEEP = ("none", "best", "all")
 """What a finished run keeps of its weights: none; those of the best epoch; these, and the last
 checkpoint with what the optimizer remembers."""
+WEIGHTS = ("weights.safetensors", "checkpoint.pt")
 
 
 class Record(Run):
@@ -51,8 +52,8 @@ class Record(Run):
         """
         from torch import load
 
-        left, rows = Run(self.folder), self.folder / "metrics.jsonl"
-        if left.state == FINISHED or any(left.facts.get(n) != v for n, v in facts.items()):
+        was, rows = Run(self.folder), self.folder / "metrics.jsonl"
+        if was.state == FINISHED or any(was.facts.get(n) != v for n, v in facts.items()):
             return None
         try:
             path = self.folder / "checkpoint.pt"
@@ -65,7 +66,7 @@ class Record(Run):
         lines = rows.read_bytes().splitlines(keepends=True) if rows.exists() else []
         with whole(rows) as file:
             file.writelines(lines[: state["progress"]["rows"]])
-        self._tidy("error.txt")
+        (self.folder / "error.txt").unlink(missing_ok=True)
         return state
 
     def checkpoint(self, state: Mapping[str, Any]) -> None:
@@ -103,16 +104,26 @@ class Record(Run):
     def finish(self, keep: str = "best", **facts: Any) -> None:
         """The last thing written: from now on the run is done. What it keeps is one of KEEP."""
         self._status(FINISHED, keep=keep, **facts)
-        self.tidy()
+        self._tidy()
 
     def tidy(self) -> None:
-        """Removes what a finished run does not keep, and what a kill left of files."""
-        kept = Run(self.folder).status.get("keep", "best")
-        self._tidy("*.part", "evaluations/*/*.part")
-        if kept != "all":
-            self._tidy("checkpoint.pt")
-        if kept == "none":
-            self._tidy("weights.safetensors")
+        """Removes what a process left behind that was killed when this run was finished."""
+        if left(self.folder) or self._spare():
+            with claimed(self.folder) as mine:
+                if mine and Run(self.folder).state == FINISHED:
+                    self._tidy()
+
+    def _tidy(self) -> None:
+        with writing(self.folder):
+            for path in self._spare():
+                path.unlink(missing_ok=True)
+
+    def _spare(self) -> list[Path]:
+        """Files that the finished run does not keep."""
+        kept = read(self.folder / "status.json").get("keep", "best")
+        names = {"all": (), "best": ("checkpoint.pt",)}.get(kept, WEIGHTS)
+        spare = [self.folder / name for name in names if (self.folder / name).exists()]
+        return [*spare, *self.folder.rglob("*.part")]
 
     def fail(self, error: Exception) -> None:
         """Keeps the error, in full in `error.txt`: a bug with its traceback."""
@@ -140,14 +151,8 @@ class Record(Run):
         gone = self.folder.with_name(f".removed-{self.key}-{os.getpid()}")
         if self.folder.exists():
             self.folder.rename(gone)
-        for left in self.folder.parent.glob(f".removed-{self.key}-*"):
-            shutil.rmtree(left)
-
-    def _tidy(self, *patterns: str) -> None:
-        with writing(self.folder):
-            for pattern in patterns:
-                for path in self.folder.glob(pattern):
-                    path.unlink(missing_ok=True)
+        for half in self.folder.parent.glob(f".removed-{self.key}-*"):
+            shutil.rmtree(half)
 
     def _status(self, state: str, **facts: Any) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -160,9 +165,9 @@ def writable(results: Path) -> None:
     """Raises MbtError where records cannot be written below this folder."""
     try:
         (results / "runs").mkdir(parents=True, exist_ok=True)
-        probe = results / "runs" / f".probe-{os.getpid()}"
+        probe = results / "runs" / ".probe"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)
     except OSError as error:
         raise MbtError(
             f"Results cannot be written to {results} ({error.strerror}). Choose another folder with"

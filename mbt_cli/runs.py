@@ -120,7 +120,7 @@ def run_folder(results: Path, key: str) -> Path:
 def recorded(results: Path) -> Iterator[Run]:
     """Every run of a results folder, finished or not, in the order of their keys."""
     for folder in sorted((results / "runs").glob("*/")):
-        if (folder / "run.json").exists():
+        if (folder / "run.json").exists() and not folder.name.startswith("."):  # being removed
             yield Run(folder)
 
 

@@ -9,11 +9,12 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from mbt_cli.database import make, move, own
 from mbt_cli.entry import Entry, Held
 from mbt_cli.errors import MbtError
 
@@ -95,6 +96,8 @@ class Store:
             utils.MAX_RETRY_COUNT = 3  # MLflow's own 10 wait 100 s for a damaged database
         if uri.startswith("sqlite"):
             place = (results.absolute() / "mlflow-artifacts").as_uri()
+        if uri == own(results) and not (file := results.absolute() / "mlflow.db").exists():
+            make(file, str(place))
         self._client = MlflowClient(uri)
         self._folder = _identity(results)
         self._seen: dict[tuple[str, str], Held | None] = {}
@@ -109,8 +112,8 @@ class Store:
         self._id = known.experiment_id
         if known.lifecycle_stage == "deleted":
             self._client.restore_experiment(self._id)
-        if uri == _own(results) and known.artifact_location != place:
-            _move(results / "mlflow.db", self._id, known.artifact_location, str(place))
+        if uri == own(results) and known.artifact_location != place:
+            move(results / "mlflow.db", self._id, known.artifact_location, str(place))
 
     def look(self) -> None:
         """Reads all that MLflow holds of us, so that what it lacks nothing of takes no request."""
@@ -159,11 +162,20 @@ class Store:
         found = None
         for held in self._search("tags.{} = '{}'".format(*entry.mark), ours=False):
             mine = held.tags.get("results")
-            if found is None and mine in (None, self._folder) and entry.fits(held):
+            fits = mine in (None, self._folder) and entry.fits(held)
+            if found is None and fits and not entry.exceeds(held, self._last(held)):
                 found = held
             elif mine == self._folder:
                 self._client.delete_run(held.id)
         return found
+
+    def _last(self, held: Held) -> int:
+        """The last step of which MLflow was told, though it may have been told no more: a kill may
+        have fallen between rows and the tag that counts them."""
+        if held.status in ("FAILED", "FINISHED"):
+            return 0
+        told = self._client.get_metric_history(held.id, "learning_rate")
+        return max((point.step for point in told), default=0)
 
     def _search(self, what: str, *, ours: bool = True) -> Iterator[Held]:
         terms = [what] if what else []
@@ -203,32 +215,9 @@ def _identity(results: Path) -> str:
     return mine
 
 
-def _own(results: Path) -> str:
-    """The database that lies with the records."""
-    file = str(results.absolute() / "mlflow.db").replace("%", "%25").replace("?", "%3F")
-    return f"sqlite:///{file}"
-
-
 def _uri(results: Path) -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or _own(results)
+    return os.environ.get("MLFLOW_TRACKING_URI") or own(results)
 
 
 def _masked(text: str) -> str:
     return re.sub(r"//[^/@\s]+@", "//***@", text)
-
-
-def _move(file: Path, experiment: str, old: str, new: str) -> None:
-    """A results folder was moved or copied: its artifacts lie beside its database again.
-
-    MLflow has no request for that; it would go on writing to where the folder was.
-    """
-    with closing(sqlite3.connect(file)) as database, database:
-        database.execute(
-            "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?",
-            (new, experiment),
-        )
-        database.execute(
-            "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, length(?) + 1)"
-            " WHERE experiment_id = ? AND substr(artifact_uri, 1, length(?)) = ?",
-            (new, old, experiment, f"{old}/", f"{old}/"),
-        )

@@ -13,7 +13,7 @@ from typing import Any
 from mbt_cli.data.manifest import SPLITS, Manifest
 from mbt_cli.errors import MbtError, UnknownName
 from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.files import write, writing
+from mbt_cli.files import sweep, write, writing
 from mbt_cli.grid import Grid
 from mbt_cli.metrics import primary
 from mbt_cli.recipes import recipe as recipe_of
@@ -95,6 +95,7 @@ class Study:
         folder = results / self.name
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
         values = asdict(self) | {"cells": [cell.record() for cell in self.cells]}
         write(folder / "study.json", values)
 

@@ -78,7 +78,7 @@ def test_a_claim_that_is_not_written_out_lives_until_it_is_stale(tmp_path):
     path.touch()
     with claimed(tmp_path / "a") as mine:
         assert not mine
-    os.utime(path, (time.time() - claim.DEAD_S - 1,) * 2)
+    os.utime(path, (time.time() - claim.EMPTY_S - 1,) * 2)
     with claimed(tmp_path / "a") as mine:
         assert mine
 
@@ -105,6 +105,14 @@ def test_one_who_died_while_burying_is_no_hindrance(tmp_path, dead_pid):
         assert not mine
     with claimed(tmp_path / "a") as mine:
         assert mine
+
+
+def test_graves_of_the_dead_go_when_the_run_is_claimed(tmp_path):
+    (tmp_path / "a.claim.t.buried").touch()
+    assert claim.left(tmp_path / "a")
+    with claimed(tmp_path / "a") as mine:
+        assert mine
+    assert not claim.left(tmp_path / "a") and list(tmp_path.iterdir()) == []
 
 
 def test_of_many_only_one_takes_a_dead_claim_over(tmp_path, dead_pid):

@@ -1,11 +1,16 @@
 """A file is there whole or not at all."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
+import time
 
 import pytest
 
 from mbt_cli.errors import MbtError, Unwritable
-from mbt_cli.files import whole, write, writing
+from mbt_cli.files import alive, part_of, sweep, whole, write, writing
 
 
 def test_until_all_is_written_the_old_file_stands(tmp_path):
@@ -55,3 +60,27 @@ def test_an_error_torch_hides_is_found_and_any_other_stays_itself(tmp_path):
     with pytest.raises(RuntimeError, match="a bug") as bug, writing(tmp_path):
         raise RuntimeError("a bug")
     assert not isinstance(bug.value, MbtError)
+
+
+def test_parts_of_killed_processes_of_this_machine_are_swept(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    here, file = socket.gethostname(), tmp_path / "study.json"
+    gone = [tmp_path / f"study.json.{here}.{dead.pid}.part{end}" for end in ("", "-journal")]
+    stay = [tmp_path / f"study.json.{here}.{os.getppid()}.part", part_of(file)]
+    stay += [tmp_path / f"study.json.elsewhere.{dead.pid}.part", tmp_path / "my.part", file]
+    for path in (*gone, *stay):
+        path.touch()
+    sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(stay)
+
+
+def test_a_dead_process_is_dead_before_and_after_it_is_buried():
+    one = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert alive(one.pid) and alive(os.getpid()) and alive(1)
+    one.kill()
+    deadline = time.monotonic() + 20
+    while alive(one.pid):  # a zombie until we ask for its end
+        assert time.monotonic() < deadline
+    one.communicate()
+    assert not alive(one.pid)

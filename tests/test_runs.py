@@ -1,6 +1,7 @@
 """The record of a run: whole or not at all, and read back as it was written."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from mbt_cli.claim import claimed
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
 from mbt_cli.recipes import recipe
@@ -193,12 +195,36 @@ def test_a_finished_run_keeps_what_it_was_told_to_even_where_a_kill_left_more(tm
     for name in (*files, "status.json.7.part", f"evaluations/{Evaluation().key}/scores.npz.7.part"):
         if not (run.folder / name).exists() and name not in kept:
             (run.folder / name).write_bytes(b"left by a kill")
+    with claimed(run.folder):
+        before = run.files()
+        Record(run.folder).tidy()
+        assert run.files() == before  # somebody works on it
+    (grave := run.folder.with_name(f"{run.key}.claim.t.buried")).touch()
     Record(run.folder).tidy()
-    assert files & set(run.files()) == kept
+    assert files & set(run.files()) == kept and not grave.exists()
     assert not list(run.folder.rglob("*.part"))
     if keep == "none":
         with pytest.raises(MbtError, match=f"has no weights any more.*runs remove {run.key}"):
             Run(run.folder).weights()
+
+
+def test_a_run_that_is_not_finished_keeps_its_checkpoint(tmp_path):
+    (run := left(tmp_path)).tidy()
+    assert (run.folder / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("how", ["begin", "remove"])
+def test_a_record_whose_removal_was_cut_short_is_gone(tmp_path, monkeypatch, how):
+    run = Record(record(tmp_path).folder)
+
+    def killed(folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.remove() if how == "remove" else run.begin(BASE, FACTS)
+    assert not list(recorded(tmp_path))
+    assert Record(run.folder).resume(**FACTS) is None
 
 
 def test_a_record_amid_its_removal_is_no_record_and_the_next_one_clears_it_away(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ from mlflow_seen import (
 
 from mbt_cli.claim import claimed
 from mbt_cli.experiment import Evaluation
-from mbt_cli.files import write
+from mbt_cli.files import part_of, write
 from mbt_cli.runs import Run, run_folder
 from mbt_cli.tracking import Tracker
 
@@ -96,6 +97,51 @@ def test_a_running_record_grows_and_no_row_is_sent_twice(
     steps = {metric.step for batch in sent for metric in batch}
     assert steps == {18, 21}
     assert len(seen.history(record.key, "loss")) == 6
+
+
+def test_rows_sent_before_a_kill_and_measured_again_after_it_are_there_once(
+    results: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+):
+    """The kill fell between the rows and the tag that counts them."""
+    from mlflow import MlflowClient
+
+    record, real = begun(results, experiment(seed=30), epochs=2), MlflowClient.log_batch
+
+    def log_batch(self, run_id, metrics=(), params=(), tags=(), **named):
+        real(self, run_id, metrics, params, (), **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", log_batch)
+        with pytest.raises(KeyboardInterrupt), Tracker(results, study()) as tracker:
+            tracker.follow(Run(record.folder))
+    assert len(seen.history(record.key, "loss")) == 4
+    rows = record.folder / "metrics.jsonl"
+    rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:3]))
+    time.sleep(0.005)
+    add_epoch(record, 2)
+    follow_held(results, Run(record.folder))
+    assert len(seen.history(record.key, "loss")) == 4
+    assert len(seen.history(record.key, "validation/mAP")) == 2
+
+
+def test_a_database_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from mlflow.store.db import utils
+
+    file, real, seen_there = tmp_path / "mlflow.db", utils._upgrade_db, []
+
+    def upgrade(engine):
+        seen_there.append(file.exists())
+        real(engine)
+
+    monkeypatch.setattr(utils, "_upgrade_db", upgrade)
+    with sqlite3.connect(part_of(file)) as half:  # of a killed process that had our number
+        half.execute("create table experiments (x)")
+    half.close()
+    record = begun(tmp_path, experiment())
+    follow_held(tmp_path, Run(record.folder))
+    assert seen_there == [False] and Seen(f"sqlite:///{file}").one(record.key)
+    assert not list(tmp_path.glob("*.part*"))
 
 
 def watch_batches(monkeypatch: pytest.MonkeyPatch) -> list[list]:

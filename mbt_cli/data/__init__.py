@@ -9,7 +9,7 @@ from mbt_cli.data.cache import Cached
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.dataset import Data, Synthetic
 from mbt_cli.errors import MbtError
-from mbt_cli.files import writing
+from mbt_cli.files import sweep, writing
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -61,6 +61,7 @@ def make_ready(data: Data, manifest: Manifest, work: Work) -> Cached:
             for parent in {entry.path.parent for entry in missing}:
                 with writing(parent):
                     parent.mkdir(parents=True, exist_ok=True)
+                sweep(parent)
             chunks = [
                 (data, missing[i : i + cache.CHUNK]) for i in range(0, len(missing), cache.CHUNK)
             ]

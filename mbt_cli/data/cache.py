@@ -19,7 +19,7 @@ import numpy as np
 from mbt_cli import settings
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.dataset import Views
-from mbt_cli.files import whole, write, writing
+from mbt_cli.files import sweep, whole, write, writing
 
 READ = 1
 DTYPES = {"audio": np.float16, "video": np.uint8}
@@ -63,6 +63,7 @@ def fill(manifest: Manifest, views: Views, folder: Path, do: Fill) -> None:
     whole one those that could not be read. Raises Unwritable."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
     n = len(manifest.entries)
     for name, dtype in DTYPES.items():
         _lay_out(folder / f"{name}.npy", (n, *views.shapes[name]), dtype)

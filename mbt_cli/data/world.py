@@ -15,7 +15,6 @@ pair behind `together`, the slots of flash and beep. In one clip of four these c
 knows only in which half each falls (`early_flash`, `early_beep`) gets an AUC of 0.83 on `in_time`.
 """
 
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from jaxtyping import Float32, UInt8
 
 from mbt_cli.data.manifest import SPLITS, Entry, Manifest, fingerprint
 from mbt_cli.dataset import Synthetic
-from mbt_cli.files import writing
+from mbt_cli.files import part_of, writing
 
 VERSION = 1
 """Of the generator; in every fingerprint. A change of what is rendered raises it."""
@@ -90,7 +89,7 @@ def render(spec: Synthetic, entry: Entry) -> None:
     facts = happenings(spec.world, entry.split, clips)
     fact = {name: values[i] for name, values in facts.items()}
     rng = np.random.default_rng([VERSION, spec.world, SPLITS.index(entry.split), clips, 1, i])
-    part = entry.path.with_suffix(f".{os.getpid()}.part")
+    part = part_of(entry.path)
     with writing(entry.path):
         encode(picture(fact, rng), sound(fact, rng), part)
         part.replace(entry.path)
