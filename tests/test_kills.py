@@ -7,7 +7,7 @@ from pathlib import Path
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "kills.py"
 
 
-def test_a_kill_in_each_phase_loses_repeats_and_changes_nothing(tmp_path):
+def test_kills_from_rendering_to_mlflow_lose_repeat_and_change_nothing(tmp_path):
     command = [sys.executable, str(SCRIPT), "--kills", "6", "--seed", "18", "--keep", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -34,7 +34,8 @@ def install(pattern: str, n: int, hold: bool, pipe: str, stacks: str) -> None:
             left[0] -= 1
             if not left[0]:
                 os.write(out, b"now\n")
-                time.sleep(HELD_S if hold else 0)
+                if hold:
+                    time.sleep(HELD_S)
 
     sys.addaudithook(look)
 
