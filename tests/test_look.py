@@ -20,7 +20,7 @@ from mbt_cli.data.clip import read_clip
 from mbt_cli.data.views import audio_view, video_view
 from mbt_cli.data.world import encode
 from mbt_cli.dataset import Synthetic, Views
-from mbt_cli.easel import bin_of
+from mbt_cli.easel import Heard, bin_of
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Experiment
 from mbt_cli.overlay import Scale
@@ -144,6 +144,14 @@ def test_a_spectrogram_is_drawn_with_time_to_the_right_and_pitch_upwards():
     assert picture[2, 5, 0] == 255 and picture.sum() == 3 * 255
 
 
+def test_heat_of_a_spectrogram_lies_where_its_patch_is_drawn():
+    heat = np.ones((7, 3), np.float32)
+    heat[5, 0] = 2.0  # late, low
+    picture = Heard(np.zeros((7, 3), np.float32), heat, 0.0, 0.07).picture
+    differs = (picture != picture[0, 0]).any(2)
+    assert np.argwhere(differs).tolist() == [[2, 5]]
+
+
 @pytest.mark.parametrize("hz", [250, 1000, 4000])
 def test_a_tone_lies_at_its_frequency_on_the_axis(hz):
     sound = np.sin(2 * np.pi * hz * np.arange(16_000) / 16_000).astype(np.float32)
@@ -230,6 +238,11 @@ def test_a_look_shows_the_model_what_training_shows_it(tmp_path, clip):
     assert np.isnan(one.heat["video"][4]).all(), "a tubelet is two pictures long"
     alone = look.look(recorded(tmp_path, multi_label=False), clip)
     assert sum(alone.scores.values()) == pytest.approx(1)
+
+
+def test_nothing_is_dropped_as_in_training(tmp_path, clip):
+    run = recorded(tmp_path, stochastic_depth=0.9)
+    assert len({tuple(look.look(run, clip).scores.values()) for _ in range(3)}) == 1
 
 
 def test_an_answer_is_all_certain_labels_and_five_at_least(tmp_path, clip):
@@ -380,11 +393,13 @@ def test_where_a_clip_has_one_label_accuracy_chooses(tmp_path):
 def test_a_run_may_be_named_whatever_it_is_and_old_records_are_refused(tmp_path):
     late = recorded(tmp_path, fusion="late")
     assert chosen(tmp_path, late.key[:5]) == (late, "as asked")
-    facts = json.loads((late.folder / "run.json").read_text())
+    old = recorded(tmp_path)
+    facts = json.loads((old.folder / "run.json").read_text())
     del facts["multi_label"]
-    (late.folder / "run.json").write_text(json.dumps(facts))
-    with pytest.raises(MbtError, match="--rerun-stale"):
-        chosen(tmp_path, late.key)
+    (old.folder / "run.json").write_text(json.dumps(facts))
+    for key in (old.key, None):
+        with pytest.raises(MbtError, match="--rerun-stale"):
+            chosen(tmp_path, key)
 
 
 # The command
