@@ -296,6 +296,7 @@ def test_a_results_folder_that_moves_takes_its_mlflow_with_it(results: Path, tmp
     assert sync(moved, page) == 1
     assert not results.exists()
     run = seen.one(page.name, "summary").info
+    assert run.artifact_uri.startswith((moved / "mlflow-artifacts").as_uri())
     path = seen.client.download_artifacts(run.run_id, "report.md", tmp_path)
     assert Path(path).read_text() == "Another answer."
 
