@@ -4,7 +4,6 @@ t pictures, h w pixels, mel bins.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -22,6 +21,7 @@ from mbt_cli.data.clip import Clip, read_clip
 from mbt_cli.data.views import audio_view, video_view
 from mbt_cli.easel import Heard, Words
 from mbt_cli.errors import MbtError
+from mbt_cli.files import part_of, sweep, writing
 from mbt_cli.model import build
 from mbt_cli.model.embed import Embed
 from mbt_cli.model.mbt import predict
@@ -102,7 +102,7 @@ def look(run: Run, video: Path, *, start_s: float = 0.0, device: str = "cpu") ->
         raise MbtError(f"--start-s is a time in the video in seconds, from 0 up, not {start_s}.")
     experiment, views = run.experiment, run.experiment.data.views
     classes, model = run.facts["classes"], experiment.model
-    weights = _weights(run)
+    weights = run.weights()
     clip = read_clip(video, start_s=start_s, span_s=views.span_s, frames=views.frames)
     seen = {
         "audio": audio_view(clip.sound, clip.rate_hz, views.mel_bins, views.steps),
@@ -137,7 +137,7 @@ def folder_of(one: Look, results: Path) -> Path:
 def write(
     one: Look, folder: Path, advance: Callable[[int], None], pictures: int, rate: Fraction
 ) -> list[Path]:
-    """Every file of a look, each there whole or not at all."""
+    """Every file of a look, each there whole or not at all. Raises Unwritable."""
     makes: dict[str, Callable[[Path], None]] = {}
     if "video" in one.heat:
         makes["frames.png"] = lambda part: poster.save(lambda: _frames_page(one), part)
@@ -148,14 +148,12 @@ def write(
         part, _moving(one, pictures, advance), rate, one.clip.sound, one.clip.rate_hz
     )
     makes["rollout.json"] = lambda part: _json(part, one.record())
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
         for name, make in makes.items():
-            part = folder / f"{name}.{os.getpid()}.part"
-            make(part)
+            make(part := part_of(folder / name))
             part.replace(folder / name)
-    except OSError as error:
-        raise MbtError(f"{folder} cannot be written ({error.strerror}): choose --out.") from error
     return [folder / name for name in makes]
 
 
@@ -215,15 +213,6 @@ def _small(frames: UInt8[np.ndarray, "t h w 3"]) -> UInt8[np.ndarray, "t h2 w2 3
 
 def _cut(text: str, letters: int) -> str:
     return text if len(text) <= letters else f"{text[: letters - 2].rstrip(', ')} …"
-
-
-def _weights(run: Run) -> dict[str, Any]:
-    try:
-        return run.weights()
-    except FileNotFoundError as error:
-        raise MbtError(
-            f"Run {run.key} has no weights any more: mbt-cli runs remove {run.key}, then ablate."
-        ) from error
 
 
 def _json(part: Path, value: Any) -> None:

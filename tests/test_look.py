@@ -465,7 +465,7 @@ def test_what_a_user_can_mend_is_one_sentence(here, tmp_path, clip):
         asked = here("attention-rollout", clip, f"--start-s={start_s}", *results)
         _one_sentence(asked, "is a time in the video in seconds")
     blocked = here("attention-rollout", clip, "--out", clip / "x", *results)
-    _refused(blocked, "cannot be written (Not a directory): choose --out")
+    _refused(blocked, "cannot be written (Not a directory)")
     (run.folder / "weights.safetensors").unlink()
     _one_sentence(here("attention-rollout", clip, "--run", run.key, *results), "has no weights")
     _one_sentence(here("attention-rollout", clip, *results), "lack their weights")
