@@ -49,9 +49,8 @@ app.command(
     + "; ".join(f"{name} = '{text}'" for name, text in FUSIONS.items())
     + "; or a wiring of your own in the same notation."
 )(ablate)
-for command in (flops, evaluate, report):
+for command in (flops, evaluate, report, attention_rollout):
     app.command()(command)
-app.command("attention-rollout")(attention_rollout)
 app.add_typer(runs.app, name="runs")
 
 
