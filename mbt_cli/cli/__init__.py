@@ -51,9 +51,8 @@ app.command(
     + "; ".join(f"{name} = '{text}'" for name, text in FUSIONS.items())
     + "; or a wiring of your own in the same notation."
 )(ablate)
-for command in (flops, evaluate, report, sync):
+for command in (flops, evaluate, report, sync, attention_rollout):
     app.command()(command)
-app.command("attention-rollout")(attention_rollout)
 app.add_typer(runs.app, name="runs")
 
 
