@@ -1,8 +1,10 @@
-"""Which finished run is looked at, where none is named: the best one that fuses by bottlenecks."""
+"""What is looked at where it is not said in full: the best bottleneck run, a clip by its name."""
 
 from pathlib import Path
 
+from mbt_cli.dataset import Synthetic
 from mbt_cli.errors import MbtError
+from mbt_cli.files import writing
 from mbt_cli.metrics import primary
 from mbt_cli.runs import Run, finished, run_of
 from mbt_cli.wiring import FSN, streams
@@ -46,6 +48,26 @@ def chosen(results: Path, key: str | None) -> tuple[Run, str]:
     if others := len(usable) - len(rivals):
         why += f"; {others} on other clips cannot be compared (--run KEY)"
     return best, why
+
+
+def clip_of(run: Run, video: Path) -> tuple[Path, tuple[str, ...] | None]:
+    """A video file, of which no labels are known; or a clip of the built-in world that the run
+    knows by this name (`test/00002`), with its true labels. What is not there any more of these is
+    rendered again."""
+    spec = run.experiment.data
+    if video.exists() or not isinstance(spec, Synthetic):
+        return video, None
+    from mbt_cli.data import open_manifest, render_chunk
+
+    manifest = open_manifest(spec, None)
+    for entry in manifest.entries:
+        if entry.name == video.as_posix():
+            if not entry.path.exists():
+                with writing(entry.path.parent):
+                    entry.path.parent.mkdir(parents=True, exist_ok=True)
+                render_chunk((spec, [entry]), lambda _: None)
+            return entry.path, tuple(manifest.classes[label] for label in entry.labels)
+    return video, None
 
 
 def _bottleneck(run: Run) -> bool:

@@ -51,6 +51,8 @@ class Look:
     rollout: Rollout
     heat: dict[str, Float32[np.ndarray, "..."]]
     """By modality, at each place of its view: in times the mean over its patches; NaN for none."""
+    truth: tuple[str, ...] | None = None
+    """The true labels, where they are known."""
 
     @property
     def span_s(self) -> float:
@@ -58,12 +60,13 @@ class Look:
 
     @property
     def answer(self) -> dict[str, float]:
-        """The best five labels, and all others that are certain where there may be several."""
+        """The best five labels, all others that are certain where there may be several, and all
+        true ones."""
         several = self.run.facts["multi_label"]
         return {
             name: score
             for place, (name, score) in enumerate(self.scores.items())
-            if place < 5 or (several and score >= CERTAIN)
+            if place < 5 or (several and score >= CERTAIN) or name in (self.truth or ())
         }
 
     @property
@@ -89,11 +92,14 @@ class Look:
         return {
             "video": str(self.video), "start_s": self.start_s, "span_s": self.span_s,
             "run": self.run.key, "experiment": self.run.experiment.title,
-            "scores": self.scores, **told, "heat": heat,
+            "scores": self.scores, "truth": self.truth, **told, "heat": heat,
         }  # fmt: skip
 
 
-def look(run: Run, video: Path, *, start_s: float = 0.0, device: str = "cpu") -> Look:
+def look(
+    run: Run, video: Path, *, start_s: float = 0.0, device: str = "cpu",
+    truth: tuple[str, ...] | None = None,
+) -> Look:  # fmt: skip
     """Shows a finished run the span of a video that begins at `start_s`.
 
     Raises MbtError where the file cannot give that span, or the run lacks its weights.
@@ -125,7 +131,7 @@ def look(run: Run, video: Path, *, start_s: float = 0.0, device: str = "cpu") ->
         for m, one in found.heat.items()
     }
     spectrogram = seen["audio"][0].float().numpy()
-    return Look(run, video, start_s, clip, spectrogram, dict(ranked), found, heat)
+    return Look(run, video, start_s, clip, spectrogram, dict(ranked), found, heat, truth)
 
 
 def folder_of(one: Look, results: Path) -> Path:

@@ -19,7 +19,11 @@ def told(one: Look) -> Group:
 
 def _labels(one: Look) -> Table:
     answer = one.answer.items()
-    return _table(("label", "score"), [(name, f"{score:.3f}") for name, score in answer])
+    if one.truth is None:
+        return _table(("label", "score"), [(name, f"{score:.3f}") for name, score in answer])
+    return _table(("label", "score", "truth"), [
+        (name, f"{score:.3f}", "yes" if name in one.truth else "no") for name, score in answer
+    ])  # fmt: skip
 
 
 def _came(one: Look) -> tuple[Table, Text]:

@@ -18,7 +18,8 @@ from mbt_cli.canvas import WIDTH as FILM_WIDTH
 from mbt_cli.choice import chosen
 from mbt_cli.data.clip import read_clip
 from mbt_cli.data.views import audio_view, video_view
-from mbt_cli.data.world import encode
+from mbt_cli.data.world import CLASSES as WORLD
+from mbt_cli.data.world import encode, happenings
 from mbt_cli.dataset import Synthetic, Views
 from mbt_cli.easel import Heard, bin_of
 from mbt_cli.errors import MbtError
@@ -424,6 +425,22 @@ def test_the_command_on_a_clip_of_the_built_in_world(mbt: Command, here, logged,
     assert folder.name == f"00003-{said.split()[1].removesuffix(':')}"
     for name in ("frames.png", "spectrogram.png", "rollout.mp4", "rollout.json"):
         assert f"{folder.name}/{name}" in said and (folder / name).stat().st_size > 999
+    before = json.loads((folder / "rollout.json").read_text())
+    clip.unlink()
+    again = here("attention-rollout", "test/00003", "--out", tmp_path / "named", *results)
+    assert again.returncode == 0, again.stderr
+    assert clip.exists(), "it is rendered again"
+    named = json.loads((tmp_path / "named" / "rollout.json").read_text())
+    facts = happenings(0, "test", 24)
+    assert set(named["truth"]) == {name for name in WORLD if facts[name][3]}
+    assert named | {"truth": None} == before
+    rows = [line.split() for line in again.stdout.splitlines() if line.endswith(("yes", "no"))]
+    assert {name: true == "yes" for name, _, true in rows} == {
+        name: name in named["truth"] for name, _, _ in rows
+    }
+    assert set(named["truth"]) <= {name for name, _, _ in rows} and "label score truth" in " ".join(
+        again.stdout.split()
+    )
 
 
 GRID = '''"""How does one bottleneck run do?

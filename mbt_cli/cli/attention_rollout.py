@@ -9,7 +9,8 @@ from mbt_cli.cli.options import HERE, Device, Results
 
 
 def attention_rollout(
-    video: Annotated[Path, typer.Argument(help="A video file with sound.")],
+    video: Annotated[Path, typer.Argument(help="A video file with sound; or a clip of the built-in"
+                                           " world by its name, such as test/00002.")],
     key: Annotated[
         str | None,
         typer.Option("--run", help="A finished run's key, or the beginning of it."
@@ -32,7 +33,7 @@ def attention_rollout(
     sound and sight through which bottleneck token. The model is given as many
     seconds of the video as it was trained on.
     """
-    from mbt_cli.choice import chosen
+    from mbt_cli.choice import chosen, clip_of
     from mbt_cli.environment import device_of
     from mbt_cli.look import film_of, folder_of, look, write
     from mbt_cli.telling import told
@@ -42,8 +43,9 @@ def attention_rollout(
     screen = Screen(console)
     run, why = chosen(results, key)
     screen.say(f"Run {run.key}: {run.experiment.title}, {why}.")
-    one = look(run, video, start_s=start_s, device=device_of(device))
-    screen.say(f"{video.name}, {one.span}.")
+    path, truth = clip_of(run, video)
+    one = look(run, path, start_s=start_s, device=device_of(device), truth=truth)
+    screen.say(f"{video}, {one.span}.")
     console.print(told(one), crop=False)
     screen.say("")
     pictures, rate = film_of(video, one.span_s)
