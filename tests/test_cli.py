@@ -56,7 +56,7 @@ def test_help_lists_what_there_is(mbt):
 
 def test_every_command_says_what_it_does():
     names = {command.callback.__name__ for command in app.registered_commands}
-    assert names == {"ablate", "attention_rollout", "evaluate", "flops", "report"}
+    assert names == {"ablate", "attention_rollout", "evaluate", "flops", "report", "sync"}
     assert all(command.callback.__doc__ for command in app.registered_commands)
 
 
@@ -304,7 +304,7 @@ def test_runs_are_listed_shown_and_removed(here, ran, tmp_path):
     done = here("runs", "remove", keys[0], keys[1][:7], "--yes", *every)
     assert done.returncode == 0 and "Removed 2 run(s)." in done.stdout
     assert sorted(finished(results)) == keys[2:]
-    assert len(list((results / "runs").iterdir())) == 2
+    assert len(list((results / "runs").glob("*/"))) == 2
     assert "holds no run yet" in refused(here("runs", "list", "--results", tmp_path / "none"))
 
 
