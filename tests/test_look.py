@@ -406,7 +406,10 @@ def test_a_run_may_be_named_whatever_it_is_and_old_records_are_refused(tmp_path)
 # The command
 
 
-def test_the_command_on_a_clip_of_the_built_in_world(mbt: Command, here, logged, tmp_path):
+def test_the_command_on_a_clip_of_the_built_in_world(
+    mbt: Command, here, logged, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MBT_CACHE", str(mbt.cache))
     results = ("--results", tmp_path)
     grid = tmp_path / "one.py"
     grid.write_text(GRID)

@@ -48,7 +48,7 @@ def attention_rollout(
     screen.say(f"{video}, {one.span}.")
     console.print(told(one), crop=False)
     screen.say("")
-    pictures, rate = film_of(video, one.span_s)
+    pictures, rate = film_of(path, one.span_s)
     with screen.bar("Film", pictures, "pictures") as advance:
         files = write(one, out or folder_of(one, results), advance, pictures, rate)
     for file in files:
