@@ -49,7 +49,7 @@ class NoLog:
     def best(self, weights: Mapping[str, Any]) -> None:
         pass
 
-    def step(self, state: Callable[[], Mapping[str, Any]]) -> None:
+    def step(self, state: Callable[[], Mapping[str, Any]], *, last: bool) -> None:
         pass
 
 
