@@ -148,3 +148,25 @@ def test_a_run_that_is_being_run_cannot_be_removed(tmp_path):
     assert folder.exists()
     Record(folder).remove()
     assert not folder.exists()
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from mbt_cli.claim import claimed
+from mbt_cli.errors import Unwritable
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (9, 9))
+try:
+    with claimed(Path(sys.argv[1])):
+        pass
+except Unwritable as error:
+    print(error)
+"""
+
+
+def test_a_claim_that_cannot_be_written_is_one_sentence_and_not_there(tmp_path):
+    command = [sys.executable, "-c", FULL, tmp_path / "a"]
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert "a.claim cannot be written (File too large)" in said.stdout and said.stderr == ""
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +84,19 @@ def test_a_fill_that_was_cut_short_is_taken_up_where_it_was(root, monkeypatch):
     whole = cached.arrays["audio"][:].copy()
     shutil.rmtree(cached.folder)
     assert np.array_equal(data.make_ready(SPEC, manifest, work).arrays["audio"], whole)
+
+
+def test_what_a_kill_left_of_files_is_removed_by_the_next_fill(root):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    manifest = data.open_manifest(SPEC, None)
+    views, clips = cache.folder_of(manifest, VIEWS), manifest.entries[0].path.parent
+    left = [folder / f"x.{socket.gethostname()}.{dead.pid}.part" for folder in (views, clips)]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    data.make_ready(SPEC, manifest, work)
+    assert not any(path.exists() for path in left)
 
 
 def test_a_clip_that_cannot_be_decoded_is_named_and_left_out(root):

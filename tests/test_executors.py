@@ -141,6 +141,18 @@ def test_a_list_that_is_left_ends_its_jobs(tmp_path):
         assert (tmp_path / "60").read_text() == "gone"
 
 
+def test_one_that_will_not_leave_is_made_to(monkeypatch):
+    monkeypatch.setattr("mbt_cli.executors._PATIENCE_S", 0.2)
+    with Local(1) as executor:
+        (stays,) = executor.run(stay, [0], lambda *_: None)
+    assert not alive(stays.value)
+
+
+def stay(_job, _emit):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return os.getpid()
+
+
 def linger(job, _emit):
     seconds, folder = job
     try:

@@ -1,5 +1,6 @@
 """A batch in parts gives the gradients of the whole."""
 
+import os
 import subprocess
 import sys
 from functools import partial
@@ -132,7 +133,8 @@ def test_where_memory_is_short_a_run_goes_on_with_less_at_a_time(tmp_path):
     """A real limit of the process's memory, and the same losses."""
     (tmp_path / "tests_of_memory.py").write_text(PARTS)
     run = partial(subprocess.run, check=True, capture_output=True, text=True, cwd=tmp_path)
-    env = {"PATH": "", "MBT_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    paths = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    env = os.environ | {"MBT_CACHE": str(tmp_path / "cache"), "PYTHONPATH": paths}
     said = [
         run([sys.executable, "-c", SHORT, how], env=env).stdout.splitlines()
         for how in ("whole", "short")

@@ -202,6 +202,9 @@ def test_a_finished_run_keeps_what_it_was_told_to_even_where_a_kill_left_more(tm
     (grave := run.folder.with_name(f"{run.key}.claim.t.buried")).touch()
     Record(run.folder).tidy()
     assert files & set(run.files()) == kept and not grave.exists()
+    grave.touch()  # and nothing else
+    Record(run.folder).tidy()
+    assert not grave.exists()
     assert not list(run.folder.rglob("*.part"))
     if keep == "none":
         with pytest.raises(MbtError, match=f"has no weights any more.*runs remove {run.key}"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mbt_cli import data
+from mbt_cli import data, memory
 from mbt_cli.descent import learning_rate, optimizer_of
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Training
@@ -329,3 +329,42 @@ def test_a_loss_that_is_no_number_is_one_sentence_with_its_step(cached):
     wild = SMALL.at("training.learning_rate", 1e30).at("training.optimizer", "sgd")
     with pytest.raises(MbtError, match=r"The training loss is (nan|inf) at step \d+"):
         fit(wild, cached, Kept())
+
+
+def test_a_step_that_ran_out_of_memory_is_done_again_as_if_it_were_new(cached, monkeypatch):
+    """After gradients of some of its clips were there already."""
+    how = SMALL.at("model.stochastic_depth", 0.5).at("training.mixup", 0.3)
+    how = how.at("training.optimizer", "sgd").at("training.learning_rate", 0.05)
+    whole = fit(how, cached, Kept())
+    real, calls = memory.gradients, []
+
+    def short(model, objective, views, targets, clips, seed):
+        calls.append(clips)
+        value = real(model, objective, views, targets, clips, seed)
+        if len(calls) in (3, 4):
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return value
+
+    monkeypatch.setattr("mbt_cli.train.gradients", short)
+    again = fit(how, cached, log := Kept())
+    assert calls == [16, 16, 16, 8, *[4] * 10]
+    told = [(row["step"], row["micro_batch"]) for row in log.rows if "micro_batch" in row]
+    assert told == [(2, 8), (2, 4)]
+    assert (whole.micro_batch, again.micro_batch) == (16, 4)
+    for name, tensor in whole.model.state_dict().items():
+        torch.testing.assert_close(again.model.state_dict()[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+def test_a_loss_that_is_no_number_is_told_with_its_step_though_rows_are_of_several(
+    cached, monkeypatch
+):
+    real, calls = memory.gradients, []
+
+    def third(*words):
+        calls.append(real(*words))
+        return calls[-1] * (math.nan if len(calls) == 3 else 1)
+
+    monkeypatch.setattr("mbt_cli.train.gradients", third)
+    with pytest.raises(MbtError, match="The training loss is nan at step 3 of seed 0: try"):
+        fit(SMALL.at("training.batch_size", 3), cached, log := Kept())
+    assert len(calls) == 4 and [row["step"] for row in log.rows] == [2]
