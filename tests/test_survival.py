@@ -1,6 +1,7 @@
 """A command that is stopped or killed loses nothing and leaves nothing behind."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from conftest import PAIR, TINY
 
 from mbt_cli.experiment import Evaluation
-from mbt_cli.runs import finished
+from mbt_cli.runs import RUNNING, finished, recorded
 
 ONE = PAIR.replace('("late", "bottleneck")', '("bottleneck",)')
 
@@ -125,6 +126,26 @@ def test_two_commands_share_the_runs_and_do_none_twice(mbt, tmp_path, logged):
         steps = [row["step"] for row in run.curve() if "loss" in row]
         assert steps == sorted(set(steps)) and len(steps) == 1
     assert not list((tmp_path / "r").rglob("*.claim*"))
+
+
+def test_a_full_disk_stops_the_command_and_no_run_has_failed(mbt, tmp_path, logged):
+    """The limit of file sizes stands for the disk: too little for a checkpoint."""
+    (tmp_path / "pair.py").write_text(PAIR)
+    words = ["ablate", "--grid", tmp_path / "pair.py", *TINY, "--seeds", 1, "--checkpoint-s", 0]
+    mlflow = {"MLFLOW_TRACKING_URI": logged}
+    assert mbt(*words, "--results", tmp_path / "warm", **mlflow).returncode == 0
+    full = subprocess.run(
+        [sys.executable, "-m", "mbt_cli", *map(str, words), "--results", str(tmp_path / "full")],
+        env=os.environ | {"MBT_CACHE": str(mbt.cache)} | mlflow, capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000)),
+    )  # fmt: skip
+    assert full.returncode == 1 and full.stderr.count("\n") == 1, full.stderr
+    assert "checkpoint.pt cannot be written (File too large). What is finished" in full.stderr
+    assert "failed" not in full.stdout
+    assert {run.state for run in recorded(tmp_path / "full")} == {RUNNING}
+    assert not list(tmp_path.rglob("*.claim")) and not list(tmp_path.rglob("*.part"))
+    assert mbt(*words, "--results", tmp_path / "full", **mlflow).returncode == 0
+    assert len(finished(tmp_path / "full")) == 2
 
 
 def test_two_commands_read_the_clips_once(tmp_path, logged):
