@@ -10,6 +10,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -103,8 +104,7 @@ class Local:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._idle:
-            worker.stop()
+        _stop(self._idle)
 
     def run(
         self, function: Callable[[J, Emit], R], jobs: Sequence[J], watch: Watch
@@ -129,11 +129,10 @@ class Local:
                     if kind in (_VALUE, _REFUSAL):
                         self._idle.append(worker)
                     else:
-                        worker.stop()  # a bug may have left anything behind, such as a broken GPU
+                        _stop([worker])  # a bug may have left anything behind, such as a broken GPU
                     yield Outcome(place, what) if kind == _VALUE else Outcome(place, error=what)
         finally:
-            for worker, _ in busy.values():
-                worker.stop()
+            _stop([worker for worker, _ in busy.values()])
 
 
 def executor_of(workers: int, threads: int) -> Executor:
@@ -164,13 +163,17 @@ class _Worker:
             return _DEATH, Died(f"Its process died ({_cause(self.process.exitcode or 0)}).")
         return kind, what
 
-    def stop(self) -> None:
-        """Soon, whatever it does."""
-        self.process.terminate()
-        self.process.join(_PATIENCE_S)
-        self.process.kill()
-        self.process.join()
-        self.pipe.close()
+
+def _stop(workers: Sequence[_Worker]) -> None:
+    """Soon, whatever they do."""
+    until_s = time.monotonic() + _PATIENCE_S
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(max(0.0, until_s - time.monotonic()))
+        worker.process.kill()
+        worker.process.join()
+        worker.pipe.close()
 
 
 def _cause(code: int) -> str:
