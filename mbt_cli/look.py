@@ -17,8 +17,9 @@ from jaxtyping import Float32, UInt8
 from torch.nn.functional import interpolate
 
 from mbt_cli import canvas, film, overlay, poster
-from mbt_cli.data.clip import Clip, read_clip
+from mbt_cli.data.clip import Clip, ClipError, read_clip
 from mbt_cli.data.views import audio_view, video_view
+from mbt_cli.dataset import Views
 from mbt_cli.easel import Heard, Words
 from mbt_cli.errors import MbtError
 from mbt_cli.files import part_of, sweep, writing
@@ -109,7 +110,7 @@ def look(
     experiment, views = run.experiment, run.experiment.data.views
     classes, model = run.facts["classes"], experiment.model
     weights = run.weights()
-    clip = read_clip(video, start_s=start_s, span_s=views.span_s, frames=views.frames)
+    clip = _given(video, start_s, views)
     seen = {
         "audio": audio_view(clip.sound, clip.rate_hz, views.mel_bins, views.steps),
         "video": video_view(clip.frames, views.size),
@@ -132,6 +133,19 @@ def look(
     }
     spectrogram = seen["audio"][0].float().numpy()
     return Look(run, video, start_s, clip, spectrogram, dict(ranked), found, heat, truth)
+
+
+def _given(video: Path, start_s: float, views: Views) -> Clip:
+    """What the model is given of a video, with what it asks of one where there is not that much."""
+    try:
+        return read_clip(video, start_s=start_s, span_s=views.span_s, frames=views.frames)
+    except ClipError as error:
+        if not video.is_file() or not video.stat().st_size:
+            raise
+        raise MbtError(
+            f"{error} This run looks at {views.span_s:g} s of pictures with sound, from --start-s"
+            " on."
+        ) from error
 
 
 def folder_of(one: Look, results: Path) -> Path:

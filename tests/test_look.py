@@ -481,6 +481,7 @@ def test_what_a_user_can_mend_is_one_sentence(here, tmp_path, clip):
         _one_sentence(here("attention-rollout", path, *results), sentence)
     too_late = here("attention-rollout", clip, "--start-s", 0.75, *results)
     _one_sentence(too_late, "before the end of the asked span 0.75-1.75 s")
+    assert "This run looks at 1 s of pictures with sound, from --start-s on." in too_late.stderr
     for start_s in (-1, "nan", "inf"):
         asked = here("attention-rollout", clip, f"--start-s={start_s}", *results)
         _one_sentence(asked, "is a time in the video in seconds")
