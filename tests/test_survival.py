@@ -108,8 +108,9 @@ def test_two_commands_share_the_runs_and_do_none_twice(mbt, tmp_path, logged):
     (tmp_path / "pair.py").write_text(PAIR)
     words = ["ablate", "--grid", tmp_path / "pair.py", *TINY, "--seeds", 3, "--workers", 1]
     command = [sys.executable, "-m", "mbt_cli", *map(str, [*words, "--results", tmp_path / "r"])]
-    assert mbt(*words[:3], *TINY, "--seeds", 1, "--results", tmp_path / "warm",
+    assert mbt(*words[:3], *TINY, "--seeds", 1, "--keep", "all", "--results", tmp_path / "warm",
                MLFLOW_TRACKING_URI=logged).returncode == 0  # fmt: skip
+    assert len(list(tmp_path.rglob("checkpoint.pt"))) == 2  # the last step's, early as it is
     both = [
         subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True,
