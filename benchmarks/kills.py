@@ -19,142 +19,30 @@ and in whether MLflow's database is there before.
 """
 
 import argparse
-import hashlib
 import itertools
-import json
-import os
 import random
 import re
-import select
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-
-from mbt_cli.experiment import Evaluation
 from mbt_cli.runs import FINISHED, Run
+from survival.command import GRID, Command, Setting
+from survival.shots import ELSEWHERE, ORDER, PHASES, Shot
+from survival.witness import Witness, logged, outcome
 
-PHASES = ("rendering", "caching", "training", "checkpoint", "record", "MLflow")
-ELSEWHERE = "elsewhere"
-"""Imports, and what else is none of the phases."""
-ORDER = (*PHASES, ELSEWHERE)
 MANY = 100
 """From so many kills on it is first seen that no result depends on workers or checkpoints."""
 TRIES = 3
 """To hit a phase in a round."""
-LIMIT_S = 240.0
-"""A command that takes longer hangs."""
-REPOSITORY = Path(__file__).parents[1]
-GRID = '''"""Does it survive?"""
-
-from mbt_cli.grid import Grid
-
-
-def cells(base):
-    base = base.at("model.fusion_layer", 1)
-    return [base.at("model.fusion", fusion) for fusion in ("bottleneck", "self_attention")]
-
-
-GRID = Grid(cells, x="model.fusion_layer", by="model.fusion")
-'''
-SETTINGS = {
-    "data.train": 48, "data.validation": 24, "data.test": 24, "training.epochs": 3,
-    "training.batch_size": 8, "training.mixup": 0.3, "model.stochastic_depth": 0.3,
-}  # fmt: skip
-NOWHERE: Mapping[str, Any] = {}
-"""The aim where nobody kills."""
-
-
-@dataclass(frozen=True)
-class Aim:
-    """A moment to kill at."""
-
-    pattern: str
-    """Of what is about to happen: thread, audit event and paths."""
-    most: int = 1
-    """It is the n-th time, n up to so many."""
-    span_s: float = 0.001
-    """The kill comes up to so much later; or right before it happens."""
-    before: float = 0.5
-    """The chance of that."""
-    part: str = ""
-    """Waits until there is such a file, then kills at once or later."""
-    fresh: bool = False
-    """Only where MLflow's database is to be made."""
-
-
-AIMS = {
-    "rendering": [Aim(r"os\.rename .*\.mp4", most=12, span_s=0.02)],
-    "caching": [
-        Aim(r"open .*/views/.*\.part", most=6),
-        Aim(r"open .*/state\.npy r\+", span_s=0.2),
-        Aim(r"open .*/state\.npy r\+", span_s=0.2),
-        Aim(r"ready\."),
-    ],
-    "training": [Aim(r"open .*/metrics\.jsonl a", most=12, span_s=0.04, before=0.0)],
-    "checkpoint": [
-        Aim(r"os\.rename .*/checkpoint\.pt", before=1.0),
-        Aim(r"open .*/metrics\.jsonl a", most=12, span_s=0.005, part="runs/*/checkpoint.pt.*.part"),
-    ],
-    "record": [
-        Aim(r"open .*/study\.json\..*\.part"),
-        Aim(r"open .*\.claim x"),
-        Aim(r"os\.mkdir .*/runs/\w+ "),
-        Aim(r"open .*/(run|status|evaluation)\.json\..*\.part", most=4),
-        Aim(r"os\.rename .*/(run|status|evaluation)\.json", most=4),
-        Aim(r"open .*/metrics\.jsonl a", most=12),
-        Aim(r"open .*/metrics\.jsonl a", most=6, part="runs/*/weights.safetensors.*.part"),
-        Aim(r"(open|os\.rename) .*/scores\."),
-        Aim(r"os\.rename .*/status\.json", most=3),
-        Aim(r"os\.remove .*/checkpoint\.pt"),
-        Aim(r"os\.remove .*\.claim"),
-    ],
-    "MLflow": [
-        Aim(r"sqlite3\.connect", most=2, span_s=3.0, fresh=True),
-        Aim(r"sqlite3\.connect", most=2, span_s=3.0, part="mlflow.db*-journal", fresh=True),
-        Aim(r"os\.rename .*/mlflow\.db", fresh=True),
-        Aim(r"sqlite3\.connect", most=2, span_s=0.1),
-        Aim(r"mlflow_0 open .*/metrics\.jsonl r", most=3, span_s=0.2),
-        Aim(r"mlflow_0 open .*/metrics\.jsonl r", most=3, span_s=0.2, part="mlflow.db-journal"),
-    ],
-}
-
-WHOLE = re.compile(r" in (<module>|_run_module_as_main)\n$|\n  \.\.\.\n$")
-"""How the stacks of a process end: with the main thread's outermost frame, or where it is cut."""
-ROOMS = (
-    ("rendering", r"data/world\.py|data/__init__\.py:(make_ready|render_chunk)"),
-    ("caching", r"data/cache\.py:(fill|read_chunk|_lay_out)|data/(clip|views)\.py"),
-    ("checkpoint", r"record\.py:checkpoint|job\.py:step"),
-    ("record", r"(record|study)\.py|claim\.py:(?!_keep_fresh)"),
-    ("training", r"(train|loss|mixup|memory|descent)\.py|model/"),
-    (ELSEWHERE, r"executors\.py:run|tracking\.py"),
-)
-"""What a thread is at, by the innermost of our functions that is named here."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How the commands of a round are started; no result may depend on it."""
-
-    workers: int
-    checkpoint_s: float
-    store: bool
-    """Whether MLflow's database is made before."""
-
-
 SETTING = [Setting(1, 0, False), Setting(2, 0.2, False), Setting(1, 0, True), Setting(2, 0, True),
            Setting(1, 0.2, True)]  # fmt: skip
 
@@ -188,221 +76,6 @@ class Tally:
         return sum(
             sum(one.values()) for one in (self.lost, self.repeated, self.differing, self.left)
         )
-
-
-class Command:
-    """One start of `ablate`, in a session of its own."""
-
-    def __init__(self, folder: Path, setting: Setting, aim: Mapping[str, Any] = NOWHERE) -> None:
-        words = ["ablate", "--grid", str(folder.parent / "survival.py"), "--seeds", "2"]
-        words += ["--workers", str(setting.workers), "--checkpoint-s", str(setting.checkpoint_s)]
-        words += ["--device", "cpu", "--results", str(folder / "results")]
-        words += [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
-        paths = f"{Path(__file__).parent / 'aim'}{os.pathsep}{REPOSITORY}"
-        env = os.environ | {
-            "PYTHONFAULTHANDLER": "1",
-            "MBT_CACHE": str(folder / "cache"),
-            "PYTHONPATH": paths,
-        }
-        env |= {"AIM": json.dumps(aim)}
-        for name in ("MLFLOW_TRACKING_URI", "MBT_RESULTS"):
-            env.pop(name, None)
-        self.said = folder / "said.txt"
-        self.began = time.monotonic()
-        with self.said.open("wb") as said:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "mbt_cli", *words], stdin=subprocess.DEVNULL, stdout=said,
-                stderr=said, env=env, start_new_session=True,
-            )  # fmt: skip
-
-    @property
-    def late(self) -> bool:
-        return time.monotonic() - self.began > LIMIT_S
-
-    def wait(self) -> int:
-        """Its exit status, once all its processes are gone; one that hangs is killed."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(max(0.1, LIMIT_S - (time.monotonic() - self.began)))
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        code = self.process.wait()
-        while not self.late:
-            try:
-                os.killpg(self.process.pid, 0)
-            except ProcessLookupError:
-                return code
-            time.sleep(0.01)
-        raise RuntimeError("A process is left.")
-
-
-class Shot:
-    """An aim, drawn: where a command is killed."""
-
-    def __init__(self, phase: str, folder: Path, setting: Setting, rng: random.Random) -> None:
-        self.phase, self.folder, self.setting = phase, folder, setting
-        made = (folder / "results" / "mlflow.db").exists()
-        aim = rng.choice([aim for aim in AIMS[phase] if not (aim.fresh and made)])
-        self.n = rng.randint(1, aim.most)
-        self.hold = not aim.part and rng.random() < aim.before
-        self.delay_s = 0.0 if self.hold else rng.uniform(0, aim.span_s)
-        self.aim = aim
-
-    def __str__(self) -> str:
-        then = f" + {1000 * self.delay_s:.1f} ms" if self.delay_s else ""
-        part = f", {Path(self.aim.part).name}" if self.aim.part else ""
-        return f"{self.aim.pattern} no. {self.n}{part}{then}"
-
-    def fire(self) -> tuple[Command, set[str] | None]:
-        """The command, and the phases it was killed in; None where it ended before."""
-        pipe, stacks = self.folder / "pipe", self.folder / "stacks"
-        shutil.rmtree(stacks, ignore_errors=True)
-        stacks.mkdir()
-        pipe.unlink(missing_ok=True)
-        os.mkfifo(pipe)
-        told = os.open(pipe, os.O_RDWR)  # open for writing too: never at its end
-        aim = {"pattern": self.aim.pattern, "n": self.n, "hold": self.hold}
-        try:
-            command = Command(
-                self.folder, self.setting, {**aim, "pipe": str(pipe), "stacks": str(stacks)}
-            )
-            while command.process.poll() is None and not command.late:
-                if select.select([told], [], [], 0.05)[0]:
-                    return command, self._kill(command, stacks)
-        finally:
-            os.close(told)
-        return command, None
-
-    def _kill(self, command: Command, stacks: Path) -> set[str] | None:
-        results, until = self.folder / "results", time.monotonic() + 1
-        while self.aim.part and not any(results.glob(self.aim.part)) and time.monotonic() < until:
-            pass
-        time.sleep(self.delay_s)
-        files = list(stacks.iterdir())
-        for file in files:
-            with suppress(ProcessLookupError):
-                os.kill(int(file.name), signal.SIGUSR1)
-        until = time.monotonic() + 0.5
-        while (
-            not all(WHOLE.search(file.read_text()) for file in files) and time.monotonic() < until
-        ):
-            time.sleep(0.0002)
-        with suppress(ProcessLookupError):
-            os.killpg(command.process.pid, signal.SIGKILL)
-        if command.wait() != -signal.SIGKILL:
-            return None
-        found = {phase for file in stacks.iterdir() for phase in phases(file.read_text())}
-        return found or {ELSEWHERE}
-
-
-def phases(stacks: str) -> Iterator[str]:
-    """What each thread of a process was at."""
-    for thread in stacks.split("hread 0x")[1:]:
-        frames = re.findall(r'File "(.*)", line \d+ in (\S+)', thread)
-        if any("/mlflow/" in path or f"{path}:{name}".endswith("tracking.py:_tell")
-               for path, name in frames):  # fmt: skip
-            yield "MLflow"
-            continue
-        ours = [f"{path}:{name}" for path, name in frames if "/mbt_cli/" in path]
-        found = (
-            what for at in ours for what, where in ROOMS if re.search(f"mbt_cli/({where})", at)
-        )
-        if (phase := next(found, ELSEWHERE)) != ELSEWHERE:
-            yield phase
-
-
-class Witness:
-    """Looks at a results folder after every kill."""
-
-    def __init__(self, results: Path) -> None:
-        self.results = results
-        self.done: dict[str, dict[str, str]] = {}
-        """The digests of all files of the runs that were finished, by key."""
-        self.kept: dict[str, list[bytes]] = {}
-        """The rows that a checkpoint stands for, by key."""
-
-    def look(self) -> tuple[list[str], list[str]]:
-        """What is lost, and what was done again."""
-        lost, repeated = [], []
-        for folder in sorted(self.results.glob("runs/*/")):
-            try:
-                self._whole(run := Run(folder))
-            except Exception as error:  # noqa: BLE001  # whatever it is, the file is not whole
-                lost.append(f"{folder.name}: {error!r}")
-                continue
-            key, rows = run.key, (folder / "metrics.jsonl")
-            lines = rows.read_bytes().splitlines(keepends=True) if rows.exists() else []
-            if (before := self.kept.get(key, [])) != lines[: len(before)]:
-                repeated.append(f"{key}: rows from before a checkpoint were measured again")
-            if (checkpoint := folder / "checkpoint.pt").exists():
-                state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-                self.kept[key] = lines[: state["progress"]["rows"]]
-                if len(self.kept[key]) < len(before):
-                    repeated.append(f"{key}: its checkpoint is older than one before")
-            elif before and run.state != FINISHED:
-                lost.append(f"{key}: its checkpoint is gone")
-            now = digests(folder) if run.state == FINISHED else {}
-            if key in self.done and self.done[key] != now:
-                repeated.append(f"{key}: it was finished, and has changed")
-            if now:
-                self.done.setdefault(key, now)
-        there = {folder.name for folder in self.results.glob("runs/*/")}
-        lost += [f"{key}: its folder is gone" for key in {*self.done, *self.kept} - there]
-        return lost, repeated
-
-    def _whole(self, run: Run) -> None:
-        """Raises whatever is raised where a file cannot be read."""
-        for file in run.folder.rglob("*.json"):
-            json.loads(file.read_text())
-        run.curve()
-        for file in run.folder.rglob("*.npz"):
-            with np.load(file) as arrays:
-                dict(arrays)
-        if (run.folder / "weights.safetensors").exists():
-            run.weights()
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Of every file that a finished run keeps."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    kept = [path for path in files if path.suffix != ".part" and path.name != "checkpoint.pt"]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
-
-
-def outcome(run: Run) -> dict[str, Any]:
-    """All that a run's result is, as values that can be compared."""
-    how = Evaluation()
-    timeless = ("started", "written", "seconds")
-    return {
-        "curve": [{name: v for name, v in row.items() if name != "time_s"} for row in run.curve()],
-        "figures": run.figures(how),
-        "status": {name: value for name, value in run.status.items() if name not in timeless},
-        "facts": {name: value for name, value in run.facts.items() if name != "environment"},
-        **{name: (v.dtype.str, v.shape, v.tobytes()) for name, v in run.scores(how).items()},
-        **{name: (v.dtype, v.shape, v.numpy().tobytes()) for name, v in run.weights().items()},
-    }
-
-
-def logged(results: Path) -> dict[str, Any]:
-    """What MLflow holds of each key: every run's status, parameters, and metrics with their steps.
-
-    Raises sqlite3.Error where the database is damaged.
-    """
-    with sqlite3.connect(results / "mlflow.db") as store:
-        ask = partial(store.execute)
-        (sound,) = ask("pragma integrity_check").fetchone()
-        held: dict[str, Any] = {"integrity": sound}
-        runs = ask("select r.run_uuid, r.status, t.value from runs r join tags t using (run_uuid)"
-                   " where t.key = 'key' and r.lifecycle_stage = 'active'").fetchall()  # fmt: skip
-        for name, status, key in runs:
-            rows = {
-                table: sorted(ask(f"select {what} from {table} where run_uuid = ?", (name,)))
-                for table, what in (("metrics", "key, step, value, is_nan"),
-                                    ("latest_metrics", "key, step, value"),
-                                    ("params", "key, value"))
-            }  # fmt: skip
-            held.setdefault(key, []).append((status, rows))
-    store.close()
-    return held
 
 
 class Truth:
