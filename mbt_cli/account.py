@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mbt_cli import findings
+from mbt_cli import findings, settings
 from mbt_cli.claim import held
 from mbt_cli.entry import Entry, Point
 from mbt_cli.experiment import Evaluation
@@ -100,10 +100,7 @@ def _files(folder: Path) -> dict[str, str]:
 
 def _params(flat: Mapping[str, Any]) -> dict[str, str]:
     """Every field, as --set takes it."""
-    return _clipped({
-        name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        for name, value in flat.items()
-    })  # fmt: skip
+    return _clipped({name: settings.text(value) for name, value in flat.items()})
 
 
 def _points(row: Mapping[str, Any]) -> Iterator[Point]:

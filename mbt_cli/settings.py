@@ -48,6 +48,11 @@ def plain(tree: Any) -> Any:
     return list(tree) if isinstance(tree, tuple) else tree
 
 
+def text(value: Any) -> str:
+    """A value as --set takes it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def restore(kind: type[T], record: Mapping[str, Any]) -> T:
     """A field that the record is too old to know takes its default."""
     hints = get_type_hints(kind)

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from math import floor, log10
 from typing import Any
 
-from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from mbt_cli import settings
 from mbt_cli.ablate import Planned
+from mbt_cli.columns import Column, page, table
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.experiment import Evaluation
 from mbt_cli.measure import MIB, WARM_UP, Measured
@@ -20,10 +21,6 @@ from mbt_cli.runs import FAILED, Run
 from mbt_cli.study import Study, plain, word
 from mbt_cli.terminal import headline
 
-FOLD = len("cross_attention")
-"""A strategy's column is at least as wide as this, or as its longest."""
-WORDS = ("key", "data", "strategy", "state", "file")
-"""Columns that begin at the left; numbers end at the right."""
 SAME = "="
 """In place of a number that is the executed one."""
 
@@ -32,7 +29,7 @@ def plan_table(planned: Sequence[Planned], study: Study) -> Table:
     """Every run of a plan with its price. Wide ones are to be printed uncropped."""
     runs = [run.experiment for run in planned]
     values = [run.flat() for run in runs]
-    return _table(
+    return table(
         ("key", [run.key for run in planned]),
         ("strategy", [run.model.strategy for run in runs]),
         ("L_f", [str(run.model.fusion_layer) for run in runs]),
@@ -66,8 +63,8 @@ def of_runs(runs: Sequence[Run]) -> Group:
     sizes = [sum(run.files().values()) / MIB for run in runs]
     states = Counter(run.state for run in runs)
     said = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
-    return _page(
-        _table(
+    return page(
+        table(
             ("key", [run.key for run in runs]),
             ("data", [one.data.dataset for one in each]),
             ("strategy", [one.model.strategy for one in each]),
@@ -109,9 +106,9 @@ def of_run(run: Run) -> Group:
         if said:
             grid.add_row(Text(name, style="bold"), Text(said))
     files = run.files()
-    return _page(
+    return page(
         grid,
-        _table(("file", list(files)), ("KiB", [f"{size / 1024:,.1f}" for size in files.values()])),
+        table(("file", list(files)), ("KiB", [f"{size / 1024:,.1f}" for size in files.values()])),
         f"In {run.folder}",
     )
 
@@ -123,8 +120,8 @@ def of_prices(found: Sequence[Price], fields: Sequence[str]) -> Group:
     over = [f"{price.published_over_late:+.1%}" for price in found]
     other = [price.published != price.cost.macs for price in found]
     classes = " or ".join(f"{n:,}" for n in sorted({price.classes for price in found}))
-    return _page(
-        _table(
+    return page(
+        table(
             *_named(found, fields),
             ("parameters", [f"{price.cost.parameters:,}" for price in found]),
             ("GMACs", _aligned(gmacs)),
@@ -149,8 +146,8 @@ def of_measured(
     precisions = " or ".join(sorted({one.precision for one in measured}))
     on = one.device_name + ("" if one.device == "cpu" else f" ({one.device})")
     grows = "what torch allocates there" if one.device.startswith("cuda") else "resident memory"
-    return _page(
-        _table(
+    return page(
+        table(
             *_named(found, fields),
             ("GMACs", _aligned([price.cost.gmacs for price in found])),
             ("median ms", [f"{one.median_ms:#.4g}" for one in measured]),
@@ -170,9 +167,9 @@ def of_paper(points: Sequence[Point]) -> Group:
     """Under which conventions, Fig. 3 (right) beside our formula, and how far off that is."""
     far = farthest(points)
     size = f"{100 * abs(far.deviation):.2f} %"
-    return _page(
+    return page(
         "\n".join((f"{SOURCE}:", *(f"- {one}" for one in CONVENTIONS))),
-        _table(
+        table(
             ("strategy", [point.fusion for point in points]),
             ("L_f", [str(point.fusion_layer) for point in points]),
             ("printed\nGFLOPs", [f"{point.printed_gflops:.2f}" for point in points]),
@@ -181,33 +178,6 @@ def of_paper(points: Sequence[Point]) -> Group:
         ),
         f"Largest deviation: {size} ({far.fusion} at L_f = {far.fusion_layer})",
     )
-
-
-Column = tuple[str, list[str]]
-"""Its name, and its text in each row."""
-
-
-def _table(*columns: Column) -> Table:
-    """Words to the left, folded where room is short; then numbers to the right, never cut."""
-    table = Table(
-        box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True,
-        show_edge=False,
-    )  # fmt: skip
-    for name, texts in columns:
-        widest = max(map(len, (*texts, *name.split())))
-        table.add_column(
-            name, justify="left" if name in WORDS else "right", overflow="fold",
-            min_width=min(widest, FOLD) if name == "strategy" else widest,
-        )  # fmt: skip
-    for row in zip(*(texts for _, texts in columns), strict=True):
-        table.add_row(*map(Text, row))
-    return table
-
-
-def _page(*parts: RenderableType) -> Group:
-    """One below the other, with a blank line between."""
-    shown = [Text(part) if isinstance(part, str) else part for part in parts]
-    return Group(*[line for part in shown for line in (Text(), part)][1:])
 
 
 def _named(found: Sequence[Price], fields: Sequence[str]) -> list[Column]:
@@ -222,8 +192,7 @@ def _named(found: Sequence[Price], fields: Sequence[str]) -> list[Column]:
 
 def _settings(values: Mapping[str, Any]) -> str:
     """As --set takes them."""
-    texts = {n: ",".join(map(str, v)) if isinstance(v, tuple) else v for n, v in values.items()}
-    return " ".join(f"{name}={text}" for name, text in texts.items())
+    return " ".join(f"{name}={settings.text(value)}" for name, value in values.items())
 
 
 def _figure(run: Run) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from mbt_cli.columns import table
 from mbt_cli.look import Look
 from mbt_cli.rollout import LEARNED
 
@@ -67,13 +67,5 @@ def _percent(share: float) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Words to the left, numbers to the right, never cut."""
-    table = Table(
-        box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True,
-        show_edge=False,
-    )  # fmt: skip
-    for place, head in enumerate(heads):
-        table.add_column(head, justify="right" if place else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+    columns = zip(*rows, strict=True)
+    return table(*((head, list(texts)) for head, texts in zip(heads, columns, strict=True)))
