@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from mbt_cli.data import cache
 from mbt_cli.data.cache import Cached
 from mbt_cli.data.manifest import Entry, Manifest
-from mbt_cli.dataset import Data, Synthetic
+from mbt_cli.dataset import Data, GridCorpus, Synthetic
 from mbt_cli.errors import MbtError
 from mbt_cli.files import sweep, writing
 
@@ -35,6 +35,7 @@ def open_manifest(data: Data, root: Path | None) -> Manifest:
         return world.manifest(data, cache.root() / "synthetic")
     from mbt_cli.data import grid_corpus
 
+    assert isinstance(data, GridCorpus)
     return grid_corpus.manifest(data, root)
 
 
@@ -46,6 +47,7 @@ def classes_of(data: Data) -> int:
         return len(world.CLASSES)
     from mbt_cli.data import grid_corpus
 
+    assert isinstance(data, GridCorpus)
     return len(grid_corpus.WORDS[data.target])
 
 

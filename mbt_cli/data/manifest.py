@@ -20,6 +20,10 @@ class Entry:
     """Places in `Manifest.classes`."""
     start_s: float = 0.0
     """Where the clip begins in its file, in seconds."""
+    end_s: float | None = None
+    """Where it ends in its file; None where that is not known, and need not be."""
+    group: str = ""
+    """What it was cut from (a video, a participant): clips of one group are not independent."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,13 @@ class Manifest:
     """Named sets of classes that a report gives figures for; no class is in two."""
     says: Mapping[str, str] = field(default_factory=dict)
     """What a group's name means, for people; may lack some."""
+    heads: Mapping[str, int] = field(default_factory=dict)
+    """Where a clip has one label of each of several kinds (verb, noun): how many classes each kind
+    has, in the order in which they stand in `classes`."""
+    expected: Mapping[str, int] = field(default_factory=dict)
+    """Clips of each split by the metadata, found or not; {} where nothing can be missing."""
+    class_list: str = ""
+    """What the list of classes is called, with its version."""
 
     def count(self, split: str) -> int:
         """Clips in a split."""
