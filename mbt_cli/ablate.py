@@ -2,18 +2,13 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from math import floor
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from mbt_cli.claim import claimed
 from mbt_cli.cost import Cost, cost, overhead
-from mbt_cli.data import cache, make_ready
-from mbt_cli.data.cache import Cached
-from mbt_cli.data.manifest import Manifest
 from mbt_cli.environment import code
 from mbt_cli.errors import MbtError, Unwritable
 from mbt_cli.executors import Died, Executor
@@ -22,6 +17,7 @@ from mbt_cli.job import Job, Result, buried, execute
 from mbt_cli.metrics import Figures
 from mbt_cli.record import Record
 from mbt_cli.runs import FAILED, FINISHED, Run, run_folder
+from mbt_cli.source import Source
 from mbt_cli.study import Study
 
 AGAIN_S = 1.0
@@ -59,9 +55,6 @@ class Policy:
 @runtime_checkable
 class Show(Protocol):
     """What the user sees while work goes on."""
-
-    def bar(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """A bar for so many things; call what it gives with how many more are done."""
 
     def say(self, sentence: str) -> None:
         """What the user should know, and need do nothing about."""
@@ -106,22 +99,19 @@ def plan(
 
 
 def ablate(
-    planned: Sequence[Planned], manifest: Manifest, results: Path, *, executor: Executor,
-    min_coverage: float, device: str, threads: int, checkpoint_s: float, keep: str, policy: Policy,
-    show: Show, track: Track,
+    planned: Sequence[Planned], source: Source, results: Path, *, executor: Executor, device: str,
+    threads: int, checkpoint_s: float, keep: str, policy: Policy, show: Show, track: Track,
 ) -> int:  # fmt: skip
     """Does every planned run that is to be done; how many failed. What another command works on is
     waited for, and taken over where that command died.
 
-    Raises MbtError where less than `min_coverage` of the clips (a fraction), or none of a split,
-    can be read; where nothing can be written any more; and after an error where the policy says so.
+    Raises MbtError where nothing can be written any more, and after an error where the policy says
+    so.
     """
     todo = [run for run in planned if run.todo]
-    views = ready(todo[0].experiment, manifest, min_coverage, executor, show)
     how = (device, threads, checkpoint_s, keep)
     jobs = [
-        Job(one.experiment, one.cost, manifest, views, run_folder(results, one.key), *how)
-        for one in todo
+        Job(one.experiment, one.cost, source, run_folder(results, one.key), *how) for one in todo
     ]
     failed, waited, places = 0, 0, list(range(len(todo)))
     tries = Counter[int]()
@@ -168,68 +158,29 @@ def ablate(
     return failed
 
 
-def ready(
-    experiment: Experiment, manifest: Manifest, min_coverage: float, executor: Executor, show: Show
-) -> Path:
-    """The folder with the views of all clips, rendered and decoded as far as they were not yet.
-
-    Raises MbtError where less than `min_coverage` of them (a fraction), or none of a split, can
-    be read.
-    """
-
-    def work(
-        title: str, function: Callable[[Any, Any], Any], jobs: Sequence[Any], total: int
-    ) -> Iterator[Any]:
-        with show.bar(title, total) as advance:
-            for outcome in executor.run(function, jobs, lambda _, done: advance(done)):
-                if outcome.error:
-                    raise outcome.error
-                yield outcome.value
-
-    folder, waited = cache.folder_of(manifest, experiment.data.views), False
-    while True:
-        with nullcontext(True) if cache.complete(folder) else claimed(folder) as mine:
-            if mine:
-                data = make_ready(experiment.data, manifest, work)
-                break
-        if not waited:
-            show.say("Another command reads these clips: waiting for it.")
-            waited = True
-        time.sleep(AGAIN_S)
-    if lost := data.left_out:
-        listed, name = len(manifest.entries), next(iter(lost))
-        found = f"{len(lost)} of {listed} clips cannot be read; the first, {name}: {lost[name]}"
-        share = (listed - len(lost)) / listed
-        if share < min_coverage:
-            raise MbtError(
-                f"{found} Mend or remove them, or leave them out with --min-coverage"
-                f" {floor(100 * share) / 100}."
-            )
-        show.say(f"{found} They are left out.")
-    return data.folder
-
-
-def evaluate_again(
-    run: Run, how: Evaluation, manifest: Manifest, views: Path, device: str
-) -> Figures:
+def evaluate_again(run: Run, how: Evaluation, source: Source, device: str) -> Figures:
     """What another evaluation of a finished run finds: from its record, else by scoring its clips.
 
     It is kept in the run's record; nothing is trained. Raises MbtError for a run on other clips.
     """
     if (known := run.figures(how)) is not None:
         return known
-    if manifest.fingerprint != run.experiment.data.fingerprint:
+    manifest = source.manifest
+    if how.clips != run.experiment.data.fingerprint and manifest.fingerprint != (
+        how.clips or run.experiment.data.fingerprint
+    ):
         raise MbtError(
             f"Run {run.key} was trained on clips {run.experiment.data.fingerprint}, and these are"
             f" {manifest.fingerprint}: give the folder it was trained on with --data."
         )
     from mbt_cli.model import build
-    from mbt_cli.train import evaluate
+    from mbt_cli.scoring import evaluate
 
-    experiment, data = run.experiment, Cached(manifest, views)
+    experiment = run.experiment
     model = build(experiment.model, experiment.data.views.shapes, len(manifest.classes)).to(device)
     model.load_state_dict(run.weights())
-    scores, found = evaluate(model, experiment, data, how, device)
-    labels, names = data.labels(how.split), data.names(how.split)
-    Record(run.folder).evaluated(how, found, scores, labels, names)
-    return found
+    with source.opened() as data:
+        done = evaluate(model, experiment, data, how, device)
+        labels, names = data.labels(done.places), data.names(done.places)
+    Record(run.folder).evaluated(how, done.figures, done.scores, labels, names)
+    return done.figures

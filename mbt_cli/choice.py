@@ -1,10 +1,11 @@
 """What is looked at where it is not said in full: the best bottleneck run, a clip by its name."""
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from mbt_cli.dataset import Synthetic
 from mbt_cli.errors import MbtError
-from mbt_cli.files import writing
 from mbt_cli.metrics import primary
 from mbt_cli.runs import Run, finished, run_of
 from mbt_cli.wiring import FSN, streams
@@ -57,17 +58,20 @@ def clip_of(run: Run, video: Path) -> tuple[Path, tuple[str, ...] | None]:
     spec = run.experiment.data
     if video.exists() or not isinstance(spec, Synthetic):
         return video, None
-    from mbt_cli.data import open_manifest, render_chunk
+    from mbt_cli.data import open_manifest, rendered
 
     manifest = open_manifest(spec, None)
     for entry in manifest.entries:
         if entry.name == video.as_posix():
-            if not entry.path.exists():
-                with writing(entry.path.parent):
-                    entry.path.parent.mkdir(parents=True, exist_ok=True)
-                render_chunk((spec, [entry]), lambda _: None)
+            rendered(spec, [entry], _one_by_one)
             return entry.path, tuple(manifest.classes[label] for label in entry.labels)
     return video, None
+
+
+def _one_by_one(
+    _title: str, function: Callable[[Any, Any], Any], shared: Any, things: Sequence[Any]
+) -> Iterator[tuple[int, Any]]:
+    return enumerate(function(shared, thing) for thing in things)
 
 
 def _bottleneck(run: Run) -> bool:

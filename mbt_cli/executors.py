@@ -12,10 +12,10 @@ import sys
 import threading
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from multiprocessing import connection
 from multiprocessing.process import parent_process
 from types import TracebackType
@@ -63,9 +63,9 @@ class Executor(Protocol):
     ) -> None: ...
 
     def run(
-        self, function: Callable[[J, Emit], R], jobs: Sequence[J], watch: Watch
+        self, function: Callable[[J, Emit], R], jobs: Iterable[J], watch: Watch
     ) -> Iterator[Outcome[R]]:
-        """The outcomes, in the order in which jobs end."""
+        """The outcomes, in the order in which jobs end. A job is taken when it can begin."""
         ...
 
 
@@ -79,7 +79,7 @@ class Here:
         return
 
     def run(
-        self, function: Callable[[J, Emit], R], jobs: Sequence[J], watch: Watch
+        self, function: Callable[[J, Emit], R], jobs: Iterable[J], watch: Watch
     ) -> Iterator[Outcome[R]]:
         for place, job in enumerate(jobs):
             try:
@@ -93,11 +93,12 @@ class Here:
 class Local:
     """Processes of this machine, started fresh (not forked), each with its own few threads.
 
-    A process that dies costs its job, which ends with `Died`; another takes its place.
+    A process that dies costs its job, which ends with `Died`; another takes its place. So does
+    one that says nothing for `silence_s` seconds: it is killed.
     """
 
-    def __init__(self, workers: int, threads: int = 1) -> None:
-        self.workers, self.threads = workers, threads
+    def __init__(self, workers: int, threads: int = 1, silence_s: float = inf) -> None:
+        self.workers, self.threads, self.silence_s = workers, threads, silence_s
         self._idle: list[_Worker] = []
 
     def __enter__(self) -> "Local":
@@ -107,17 +108,22 @@ class Local:
         _stop(self._idle)
 
     def run(
-        self, function: Callable[[J, Emit], R], jobs: Sequence[J], watch: Watch
+        self, function: Callable[[J, Emit], R], jobs: Iterable[J], watch: Watch
     ) -> Iterator[Outcome[R]]:
-        todo = deque(enumerate(jobs))
+        todo, some = enumerate(jobs), True
         busy: dict[connection.Connection, tuple[_Worker, int]] = {}
         try:
-            while todo or busy:
-                while todo and len(busy) < self.workers:
-                    place, job = todo.popleft()
+            while some or busy:
+                while some and len(busy) < self.workers:
+                    if (following := next(todo, None)) is None:
+                        some = False
+                        break
+                    place, job = following
                     worker = self._idle.pop() if self._idle else _Worker(self.threads)
                     busy[worker.pipe] = worker, place
                     worker.begin(function, job)
+                for worker, _ in busy.values():
+                    worker.stop_if_silent(self.silence_s)
                 for pipe in connection.wait([*busy], _INTERVAL_S):
                     assert isinstance(pipe, connection.Connection)
                     worker, place = busy[pipe]
@@ -146,13 +152,22 @@ class _Worker:
     def __init__(self, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, threads), daemon=True)
+        # no daemon: those may have no processes of their own, such as readers of clips
+        self.process = context.Process(target=_work, args=(theirs, threads))
         self.process.start()
         theirs.close()
+        self.heard_s, self.silent_s = time.monotonic(), 0.0
 
     def begin(self, function: Callable[[J, Emit], R], job: J) -> None:
+        self.heard_s = time.monotonic()
         with suppress(BrokenPipeError):  # it died idle: `hear` says so
             self.pipe.send((function, job))
+
+    def stop_if_silent(self, limit_s: float) -> None:
+        """Kills it where it has said nothing of its job for so long."""
+        if time.monotonic() - self.heard_s > limit_s and not self.pipe.poll():
+            self.silent_s = limit_s
+            self.process.kill()
 
     def hear(self) -> tuple[str, Any]:
         """The next thing it says of its job; its death is an error."""
@@ -160,7 +175,11 @@ class _Worker:
             kind, what = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            return _DEATH, Died(f"Its process died ({_cause(self.process.exitcode or 0)}).")
+            cause = _cause(self.process.exitcode or 0)
+            if self.silent_s:
+                cause = f"it said nothing for {self.silent_s:g} s and was stopped"
+            return _DEATH, Died(f"Its process died ({cause}).")
+        self.heard_s = time.monotonic()
         return kind, what
 
 

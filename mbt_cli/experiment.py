@@ -167,6 +167,10 @@ class Evaluation:
     fusion: str = ""
     """Scored with this strategy in place of the run's own; '': as trained. 'late' on a bottleneck
     run scores it with its bottlenecks off."""
+    crops: int = 0
+    """Spans of a clip, uniformly spaced, whose logits are averaged; 0: as data.views says."""
+    clips: str = ""
+    """The fingerprint of other clips than the run's own, of the same classes; '': its own."""
     without_positives: Literal["left_out", "zero"] = "left_out"
     """A class without positives is left out of mAP; the official code of today counts it as 0."""
 

@@ -4,12 +4,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mbt_cli.claim import claimed
 from mbt_cli.cost import Cost
-from mbt_cli.data.cache import Cached
-from mbt_cli.data.manifest import Manifest
+from mbt_cli.data.clips import Clips
 from mbt_cli.environment import code, environment
 from mbt_cli.errors import Unwritable
 from mbt_cli.executors import Died
@@ -17,6 +16,10 @@ from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.metrics import Figures
 from mbt_cli.record import Record
 from mbt_cli.runs import FINISHED, RUNNING, Run
+from mbt_cli.source import Source
+
+if TYPE_CHECKING:
+    from mbt_cli.progress import State
 
 LEAST_PAUSE = 50
 """Between two checkpoints, over the time that one takes."""
@@ -36,8 +39,7 @@ class Job:
 
     experiment: Experiment
     cost: Cost
-    manifest: Manifest
-    views: Path
+    source: Source
     record: Path
     device: str
     threads: int
@@ -69,38 +71,44 @@ def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
     """One run, from its first record to its last."""
     import torch
 
-    from mbt_cli.model.count import counted
-    from mbt_cli.train import evaluate, fit
-
     torch.set_num_threads(job.threads)
-    data = Cached(job.manifest, job.views)
-    record = Record(job.record)
-    classes = job.manifest.classes
-    facts = {
-        "cost": {"parameters": job.cost.parameters, "macs": job.cost.macs},
-        "classes": list(classes),
-        "multi_label": job.manifest.multi_label,
-        "left_out": data.left_out,
-        "code": code(),
-    }
-    state = record.resume(**facts)
-    if state is None:
-        record.begin(job.experiment, {**facts, "environment": environment(job.device)})
-    try:
-        if (real := counted(job.experiment, len(classes))) != job.cost:
-            raise RuntimeError(f"The model costs {real}, but the plan says {job.cost}.")
-        log = _Log(record, emit, job)
-        fitted = fit(job.experiment, data, log, job.device, state)
-        scores, found = evaluate(fitted.model, job.experiment, data, Evaluation(), job.device)
-        record.evaluated(Evaluation(), found, scores, data.labels("test"), data.names("test"))
-        took = {"seconds": fitted.seconds, "micro_batch": fitted.micro_batch}
-        record.finish(job.keep, **took, epoch=fitted.epoch, validation=fitted.validation)
-    except Unwritable:
-        raise
-    except Exception as error:
-        record.fail(error)
-        raise
-    return Result(found, fitted.seconds)
+    record, manifest = Record(job.record), job.source.manifest
+    with job.source.opened() as data:
+        facts = {
+            "cost": {"parameters": job.cost.parameters, "macs": job.cost.macs},
+            "classes": list(manifest.classes),
+            "heads": dict(manifest.heads),
+            "multi_label": manifest.multi_label,
+            "left_out": data.left_out,
+            "code": code(),
+        }
+        state = record.resume(**facts)
+        if state is None:
+            record.begin(job.experiment, {**facts, "environment": environment(job.device)})
+        try:
+            return _fitted(job, record, data, _Log(record, emit, job), state)
+        except Unwritable:
+            raise
+        except Exception as error:
+            record.fail(error)
+            raise
+
+
+def _fitted(job: Job, record: Record, data: Clips, log: "_Log", state: "State | None") -> Result:
+    """Trains a run, scores it, and closes its record."""
+    from mbt_cli.model.count import counted
+    from mbt_cli.scoring import evaluate
+    from mbt_cli.train import fit
+
+    if (real := counted(job.experiment, len(data.manifest.classes))) != job.cost:
+        raise RuntimeError(f"The model costs {real}, but the plan says {job.cost}.")
+    fitted = fit(job.experiment, data, log, job.device, state)
+    done = evaluate(fitted.model, job.experiment, data, Evaluation(), job.device)
+    labels, names = data.labels(done.places), data.names(done.places)
+    record.evaluated(Evaluation(), done.figures, done.scores, labels, names)
+    took = {"seconds": fitted.seconds, "micro_batch": fitted.micro_batch, "lost": data.lost}
+    record.finish(job.keep, **took, epoch=fitted.epoch, validation=fitted.validation)
+    return Result(done.figures, fitted.seconds)
 
 
 class _Log:

@@ -28,8 +28,8 @@ from mbt_cli.model.embed import Embed
 from mbt_cli.model.mbt import predict
 from mbt_cli.rollout import Rollout, rollout
 from mbt_cli.runs import Run
+from mbt_cli.scoring import autocast
 from mbt_cli.spread import spread
-from mbt_cli.train import autocast
 
 CERTAIN = 0.5
 """Where a clip may have several labels, those with such a score are the answer."""

@@ -98,7 +98,7 @@ def measure(job: Job, _emit: Callable[[Any], None]) -> Measured:
 
     from mbt_cli.environment import environment
     from mbt_cli.model import build
-    from mbt_cli.train import autocast
+    from mbt_cli.scoring import autocast
 
     torch.set_num_threads(job.threads)
     spec, shapes, wait = job.cell.model, job.cell.data.views.shapes, _waiter(job.device)

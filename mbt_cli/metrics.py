@@ -22,6 +22,7 @@ def figures(
     *,
     groups: Mapping[str, Sequence[str]],
     multi_label: bool,
+    heads: Mapping[str, int] | None = None,
     without_positives: Literal["left_out", "zero"] = "left_out",
 ) -> Figures:
     """Every figure of one evaluation.
@@ -30,7 +31,9 @@ def figures(
     they count as 0), `AUC` the mean over classes with positives and negatives, `d_prime` comes
     from that mean; `groups` has mAP and AUC over each group's classes, `classes` AP and AUC of
     each. Where a clip has one label, `top1` and `top5` are the shares of clips whose label is
-    among the first and the first five scores.
+    among the first and the first five scores. Where it has one of each of several kinds, whose
+    numbers of classes are `heads`, they are the shares of clips of which all are right (Epic's
+    action), ranked by the product of the kinds' softmaxes, and `heads` has both for each kind.
     """
     each = {
         name: {"AP": average_precision(s, y), "AUC": auc(s, y)}
@@ -42,7 +45,15 @@ def figures(
             each[name]["AP"] = 0.0
     found: Figures = {"clips": len(scores), **_means(each, classes)}
     found["d_prime"] = d_prime(found["AUC"])
-    if not multi_label:
+    if heads:
+        sizes = [*heads.values()]
+        found["top1"], found["top5"] = (joint_top(scores, labels, sizes, k) for k in (1, 5))
+        ends = np.cumsum(sizes)[:-1]
+        parts = zip(heads, *(np.split(x, ends, axis=1) for x in (scores, labels)), strict=True)
+        found["heads"] = {
+            head: {"top1": top(s, y, 1), "top5": top(s, y, 5)} for head, s, y in parts
+        }
+    elif not multi_label:
         found["top1"], found["top5"] = (top(scores, labels, k) for k in (1, 5))
     found["groups"] = {group: _means(each, names) for group, names in groups.items()}
     found["classes"] = each

@@ -5,34 +5,32 @@ b batch, c classes. Recipe and losses: Nagrani et al. 2021, sec. 4.2, and the of
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mbt_cli.data.cache import Cached
-from mbt_cli.dataset import Views
+from mbt_cli.data.clips import Clips, Wanted
 from mbt_cli.descent import descend, learning_rate, optimizer_of
 from mbt_cli.errors import MbtError
-from mbt_cli.experiment import Evaluation, Experiment, Training
+from mbt_cli.experiment import Evaluation, Experiment
+from mbt_cli.feed import drawn, normalised, windows
 from mbt_cli.loss import Targets, loss, penalty
 from mbt_cli.memory import gradients, halved
-from mbt_cli.metrics import Figures, figures, primary
+from mbt_cli.metrics import Figures, primary
 from mbt_cli.mixup import draw, mixup
 from mbt_cli.model import build
-from mbt_cli.model.mbt import MBT, Logits, predict
+from mbt_cli.model.mbt import MBT
 from mbt_cli.progress import Log, Progress, State
+from mbt_cli.scoring import autocast, evaluate
 
 ROWS_PER_EPOCH = 10
 """How often the mean training loss is logged."""
-SCORING_BATCH = 128
-
-DRAWS = ("order", "drops", "mixup")
-"""What a run draws, each on its own."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Fitted:
 
 def fit(
     experiment: Experiment,
-    data: Cached,
+    data: Clips,
     log: Log,
     device: str = "cpu",
     state: State | None = None,
@@ -61,14 +59,14 @@ def fit(
     On the CPU the same values give the same weights, bit by bit, with or without a break: what is
     drawn at a step depends on the seed and the step alone.
 
-    Raises MbtError where an epoch has no full batch, where the loss is no longer a number, or
-    where no validation clip has a label.
+    Raises MbtError where an epoch has no full batch, where the loss is no longer a number, where
+    no validation clip has a label, or where too many clips cannot be read any more.
     """
     how, manifest = experiment.training, data.manifest
     torch.manual_seed(how.seed)
     views, classes = experiment.data.views, len(manifest.classes)
     model = build(experiment.model, views.shapes, classes).to(device)
-    places, labels = data.places("train"), torch.from_numpy(data.labels("train"))
+    places, modalities = data.places("train"), model.spec.modalities
     steps_per_epoch = len(places) // how.batch_size
     if not steps_per_epoch:
         raise MbtError(
@@ -79,7 +77,7 @@ def fit(
     if state:
         at = Progress.restored(state, model, optimizer)
     steps = how.epochs * steps_per_epoch
-    every, order = max(1, steps_per_epoch // ROWS_PER_EPOCH), None
+    every = max(1, steps_per_epoch // ROWS_PER_EPOCH)
 
     def row(values: Mapping[str, Any]) -> None:
         log.row({"step": at.step, "epoch": epoch, **values})
@@ -88,124 +86,75 @@ def fit(
     def objective(views: Mapping[str, Tensor], targets: Targets) -> Float[Tensor, ""]:
         with autocast(how, device):
             logits = model(views)
-        return loss(logits, targets, manifest.multi_label, how.label_smoothing)
+        heads = [*manifest.heads.values()]
+        return loss(logits, targets, manifest.multi_label, how.label_smoothing, heads=heads)
 
-    while at.step < steps:
-        began = time.perf_counter()
-        epoch, place = at.step // steps_per_epoch + 1, at.step % steps_per_epoch
-        if order is None or place == 0:
-            order = torch.from_numpy(drawn(how.seed, "order", epoch).permutation(len(places)))
-            model.train()
-        batch = order[place * how.batch_size :][: how.batch_size]
-        inputs = batch_of(data, places[batch.numpy()], views, model.spec.modalities, device)
-        targets: Targets = (truth := labels[batch].to(device))
-        if how.mixup:
-            random = drawn(how.seed, "mixup", at.step)
-            each = draw(how.mixup, [*inputs], independent=how.mixup_independent, random=random)
-            inputs, targets = mixup(inputs, truth, each)
+    def learn(inputs: Mapping[str, Tensor], targets: Targets) -> Float[Tensor, ""]:
+        """The gradients of a batch, and its loss; fewer clips at a time where memory is short."""
         seed = None
         if model.spec.stochastic_depth:
             seed = int(drawn(how.seed, "drops", at.step).integers(2**63))
-        clips = at.micro_batch or how.batch_size
-        try:
-            value = gradients(model, objective, inputs, targets, clips, seed)
-        except (RuntimeError, MemoryError) as error:
-            at.micro_batch, value = halved(clips, error), None
-        if value is None:  # out of memory; what the error held is free by now
-            optimizer.zero_grad()
+        while True:
+            clips = at.micro_batch or how.batch_size
+            try:
+                return gradients(model, objective, inputs, targets, clips, seed)
+            except (RuntimeError, MemoryError) as error:
+                at.micro_batch = halved(clips, error)
+            optimizer.zero_grad()  # what the error held is free by now
             row({"micro_batch": at.micro_batch})
-            continue  # what is drawn depends on the step alone: it is the same step again
-        if how.l2:
-            penalty(model, how.l2).backward()
-        rate = learning_rate(at.step, how, steps_per_epoch)
-        descend(model, optimizer, rate, how.clip_norm)
-        at.step += 1
-        at.losses.append(value)
-        if at.step % every == 0:
-            row({"loss": _mean(at.losses, at.step, how.seed), "learning_rate": rate})
-            at.losses = []
-        at.seconds += time.perf_counter() - began
 
-        if at.step % steps_per_epoch == 0:
-            found = evaluate(model, experiment, data, Evaluation(split="validation"), device)[1]
-            row({"validation": _means_only(found)})
-            reached = found[primary(manifest.multi_label)]
-            if reached is None:
-                raise MbtError("No validation clip has a label: no epoch can be chosen.")
-            if reached > at.reached:
-                at.weights = {name: value.clone() for name, value in model.state_dict().items()}
-                at.reached, at.epoch, at.validation = reached, epoch, found
-                log.best(at.weights)
+    while at.step < steps:
+        epoch, done = at.step // steps_per_epoch + 1, at.step % steps_per_epoch
+        order = places[drawn(how.seed, "order", epoch).permutation(len(places))]
+        turns = order[: steps_per_epoch * how.batch_size].reshape(steps_per_epoch, -1)[done:]
+        wanted = [
+            Wanted(turn, windows(views, modalities, how.batch_size, how.seed, step))
+            for step, turn in enumerate(turns, at.step)
+        ]
+        model.train()
+        began, lost = time.perf_counter(), len(data.lost)
+        with closing(data.batches(wanted)) as batches:
+            for batch in batches:
+                inputs = normalised(batch.views, views, device)
+                targets: Targets = (truth := torch.from_numpy(data.labels(batch.places)).to(device))
+                if how.mixup:
+                    random = drawn(how.seed, "mixup", at.step)
+                    each = draw(how.mixup, [*inputs], independent=how.mixup_independent,
+                                random=random)  # fmt: skip
+                    inputs, targets = mixup(inputs, truth, each)
+                value = learn(inputs, targets)
+                if how.l2:
+                    penalty(model, how.l2).backward()
+                rate = learning_rate(at.step, how, steps_per_epoch)
+                descend(model, optimizer, rate, how.clip_norm)
+                at.step += 1
+                at.losses.append(value)
+                if len(data.lost) > lost:
+                    row({"lost": dict(islice(data.lost.items(), lost, None))})
+                    lost = len(data.lost)
+                if at.step % every == 0:
+                    row({"loss": _mean(at.losses, at.step, how.seed), "learning_rate": rate})
+                    at.losses = []
+                at.seconds += time.perf_counter() - began
+                if at.step % steps_per_epoch == 0:
+                    break
+                log.step(lambda: at.state(model, optimizer), last=False)
+                began = time.perf_counter()
+
+        how_now = Evaluation(split="validation", crops=1)
+        found = evaluate(model, experiment, data, how_now, device).figures
+        row({"validation": _means_only(found)})
+        reached = found[primary(manifest.multi_label)]
+        if reached is None:
+            raise MbtError("No validation clip has a label: no epoch can be chosen.")
+        if reached > at.reached:
+            at.weights = {name: value.clone() for name, value in model.state_dict().items()}
+            at.reached, at.epoch, at.validation = reached, epoch, found
+            log.best(at.weights)
         log.step(lambda: at.state(model, optimizer), last=at.step == steps)
 
     model.load_state_dict(at.weights)
     return Fitted(model, at.epoch, at.validation, at.seconds, at.micro_batch or how.batch_size)
-
-
-def drawn(seed: int, what: str, when: int) -> np.random.Generator:
-    """What a run draws for one purpose at one epoch or step, whatever was drawn before."""
-    return np.random.default_rng([seed, DRAWS.index(what), when])
-
-
-@torch.inference_mode()
-def evaluate(
-    model: MBT, experiment: Experiment, data: Cached, how: Evaluation, device: str = "cpu"
-) -> tuple[Float[np.ndarray, "n c"], Figures]:
-    """Scores (the mean of the modalities' logits) of every clip of a split, and their figures.
-
-    Raises MbtError where the evaluation's own strategy cannot run this model.
-    """
-    model.eval()
-    model.rewire(how.fusion or model.spec.fusion)
-    scores = [
-        predict(logits).float().cpu().numpy()
-        for logits in scored(model, experiment, data, data.places(how.split), device)
-    ]
-    model.rewire(model.spec.fusion)
-    found = figures(
-        together := np.concatenate(scores),
-        data.labels(how.split),
-        data.manifest.classes,
-        groups=data.manifest.groups,
-        multi_label=data.manifest.multi_label,
-        without_positives=how.without_positives,
-    )
-    return together, found
-
-
-def scored(
-    model: MBT, experiment: Experiment, data: Cached, places: np.ndarray, device: str
-) -> Iterator[Logits]:
-    """The logits of clips, batch after batch; fewer at a time where memory is short."""
-    start, clips = 0, SCORING_BATCH
-    while start < len(places):
-        rows = places[start : start + clips]
-        try:
-            inputs = batch_of(data, rows, experiment.data.views, model.spec.modalities, device)
-            with autocast(experiment.training, device):
-                logits = model(inputs)
-        except (RuntimeError, MemoryError) as error:
-            clips = halved(clips, error)
-            continue
-        yield logits
-        start += len(rows)
-
-
-def batch_of(
-    data: Cached, places: np.ndarray, views: Views, modalities: tuple[str, ...], device: str
-) -> dict[str, Float[Tensor, "b *view"]]:
-    """The normalised views of some clips."""
-    batch = {}
-    for m in modalities:
-        mean, std = views.scale[m]
-        view = torch.from_numpy(data.arrays[m][places]).to(device)
-        batch[m] = (view.float() - mean) / std
-    return batch
-
-
-def autocast(how: Training, device: str) -> torch.autocast:
-    """Matrix products in bfloat16, where the run says so."""
-    return torch.autocast(device, torch.bfloat16, enabled=how.precision == "bfloat16")
 
 
 def _mean(losses: list[Tensor], step: int, seed: int) -> float:

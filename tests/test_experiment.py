@@ -25,6 +25,8 @@ def test_every_field_moves_the_key():
         if name in ("data.dataset", "model.family", "data.fingerprint"):
             continue
         other = {
+            "data.views.spectrogram": "ast",
+            "data.views.windows": "random",
             "model.fusion": "self_attention",
             "model.modalities": "audio",
             "model.readout": "mean_each",

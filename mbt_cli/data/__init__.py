@@ -11,18 +11,18 @@ from mbt_cli.dataset import Data, GridCorpus, Synthetic
 from mbt_cli.errors import MbtError
 from mbt_cli.files import sweep, writing
 
-J = TypeVar("J")
-R = TypeVar("R")
+C = TypeVar("C")
+T = TypeVar("T")
 
 
 @runtime_checkable
 class Work(Protocol):
-    """Does jobs somewhere, showing a title and how many of a total are done."""
+    """Does something with many things somewhere, showing a title and how many are done: the place
+    of each, and what the function gave of it, or the error that its process died of."""
 
     def __call__(
-        self, title: str, function: Callable[[J, Callable[[Any], None]], R], jobs: Sequence[J],
-        total: int,
-    ) -> Iterator[R]: ...  # fmt: skip
+        self, title: str, function: Callable[[C, T], Any], shared: C, things: Sequence[T]
+    ) -> Iterator[tuple[int, Any]]: ...
 
 
 def open_manifest(data: Data, root: Path | None) -> Manifest:
@@ -54,39 +54,30 @@ def classes_of(data: Data) -> int:
 def make_ready(data: Data, manifest: Manifest, work: Work) -> Cached:
     """Renders what is to be rendered, decodes what was not decoded before; all views, to read.
 
-    Raises MbtError where a split has no clip that can be read, Unwritable.
+    Raises Unwritable.
     """
     folder = cache.folder_of(manifest, data.views)
     if not cache.complete(folder):
         if isinstance(data, Synthetic):
-            missing = [entry for entry in manifest.entries if not entry.path.exists()]
-            for parent in {entry.path.parent for entry in missing}:
-                with writing(parent):
-                    parent.mkdir(parents=True, exist_ok=True)
-                sweep(parent)
-            chunks = [
-                (data, missing[i : i + cache.CHUNK]) for i in range(0, len(missing), cache.CHUNK)
-            ]
-            for _ in work("Rendering the built-in world", render_chunk, chunks, len(missing)):
-                pass
+            rendered(data, manifest.entries, work)
         cache.fill(
-            manifest, data.views, folder,
-            lambda chunks: work("Reading clips", cache.read_chunk, chunks,
-                                sum(len(chunk.entries) for chunk in chunks)),
-        )  # fmt: skip
-    cached = Cached(manifest, folder)
-    for split in ("train", "validation", "test"):
-        if not len(cached.places(split)):
-            reason = next(iter(cached.left_out.values()), "It has none.")
-            raise MbtError(f"No clip of the {split} split can be read. {reason}")
-    return cached
+            manifest,
+            data.views,
+            folder,
+            lambda arrays, places: work("Reading clips", cache.read, arrays, places),
+        )
+    return Cached(manifest, folder)
 
 
-def render_chunk(job: tuple[Synthetic, Sequence[Entry]], emit: Callable[[Any], None]) -> None:
-    """Renders some clips of the built-in world."""
+def rendered(data: Synthetic, entries: Sequence[Entry], work: Work) -> None:
+    """Renders those clips of the built-in world that are not there."""
     from mbt_cli.data import world
 
-    data, entries = job
-    for entry in entries:
-        world.render(data, entry)
-        emit(1)
+    missing = [entry for entry in entries if not entry.path.exists()]
+    for parent in {entry.path.parent for entry in missing}:
+        with writing(parent):
+            parent.mkdir(parents=True, exist_ok=True)
+        sweep(parent)
+    for _, error in work("Rendering the built-in world", world.render, data, missing):
+        if error:
+            raise error

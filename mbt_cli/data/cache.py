@@ -7,8 +7,8 @@ n clips of the manifest, in its order. A folder holds `audio.npy` (n, 1, t, mel)
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import prod
 from pathlib import Path
@@ -17,29 +17,31 @@ from typing import Any
 import numpy as np
 
 from mbt_cli import settings
+from mbt_cli.data.clips import DTYPES, Batch, Clips, Wanted
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.dataset import Views
 from mbt_cli.files import sweep, whole, write, writing
 
 READ = 1
-DTYPES = {"audio": np.float16, "video": np.uint8}
-CHUNK = 32
-"""Clips in a job."""
+ROOMS = ("clip", "views", "excerpt")
+"""The code that makes views of clips."""
 BLOCK = 2**20
 """Bytes of zeros at a time."""
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Some clips to read into the arrays of a folder."""
+class Arrays:
+    """The arrays of a folder, to read clips into."""
 
     folder: Path
     views: Views
-    entries: tuple[tuple[int, Entry], ...]
 
 
-Fill = Callable[[Sequence[Chunk]], Iterator[dict[str, str]]]
-"""Reads chunks, here or elsewhere (`read_chunk` for each): the reasons for clips left out."""
+Place = tuple[int, Entry]
+"""A clip, and where it stands in the manifest."""
+Fill = Callable[[Arrays, Sequence[Place]], Iterator[tuple[int, Any]]]
+"""Reads clips, here or elsewhere (`read` each): the place of each in the sequence, and what `read`
+gave, or the error that its process died of."""
 
 
 def root() -> Path:
@@ -52,8 +54,8 @@ def root() -> Path:
 def folder_of(manifest: Manifest, views: Views) -> Path:
     """Where the views of these clips belong."""
     code = blake2b(digest_size=6)
-    for room in ("clip.py", "views.py"):
-        code.update((Path(__file__).parent / room).read_bytes())
+    for room in ROOMS:
+        code.update((Path(__file__).parent / f"{room}.py").read_bytes())
     seen = {"clips": manifest.fingerprint, "code": code.hexdigest(), **settings.plain(_cut(views))}
     return root() / "views" / settings.digest(seen)
 
@@ -70,11 +72,19 @@ def fill(manifest: Manifest, views: Views, folder: Path, do: Fill) -> None:
     _lay_out(folder / "state.npy", (n,), np.uint8)
     state = np.load(folder / "state.npy", mmap_mode="r")
     todo = [(i, entry) for i, entry in enumerate(manifest.entries) if state[i] != READ]
-    chunks = [Chunk(folder, views, tuple(todo[i : i + CHUNK])) for i in range(0, len(todo), CHUNK)]
-    left_out: dict[str, str] = {}
-    for reasons in do(chunks):
-        left_out |= reasons
-    write(folder / "ready.json", {"left_out": left_out})
+    left_out = {}
+    for place, why in do(Arrays(folder, views), todo):
+        if why is not None:
+            left_out[todo[place][1].name] = str(why)
+    write(folder / "ready.json", {"left_out": dict(sorted(left_out.items()))})
+
+
+def size(manifest: Manifest, views: Views) -> int:
+    """Bytes of the arrays."""
+    of_clip = sum(
+        prod(views.shapes[name]) * np.dtype(dtype).itemsize for name, dtype in DTYPES.items()
+    )
+    return of_clip * len(manifest.entries)
 
 
 def complete(folder: Path) -> bool:
@@ -83,63 +93,41 @@ def complete(folder: Path) -> bool:
     return ready.exists() and not json.loads(ready.read_text())["left_out"]
 
 
-def read_chunk(chunk: Chunk, emit: Callable[[Any], None]) -> dict[str, str]:
-    """Decodes some clips into the arrays; gives the reason for each that cannot be."""
-    from mbt_cli.data.clip import ClipError, read_clip
-    from mbt_cli.data.views import audio_view, video_view
+def read(arrays: Arrays, place: Place) -> str | None:
+    """Decodes a clip into the arrays; the reason where it cannot be."""
+    from mbt_cli.data.clip import ClipError
+    from mbt_cli.data.excerpt import MIDDLE, everywhere, excerpt
 
-    views = chunk.views
-    arrays = {name: np.load(chunk.folder / f"{name}.npy", mmap_mode="r+") for name in DTYPES}
-    state = np.load(chunk.folder / "state.npy", mmap_mode="r+")
-    reasons = {}
-    for i, entry in chunk.entries:
-        try:
-            clip = read_clip(
-                entry.path, start_s=entry.start_s, span_s=views.span_s, frames=views.frames
-            )
-        except ClipError as error:
-            reasons[entry.name] = str(error)
-        else:
-            arrays["video"][i] = video_view(clip.frames, views.size)
-            arrays["audio"][i] = audio_view(clip.sound, clip.rate_hz, views.mel_bins, views.steps)
-            state[i] = READ
-        emit(1)
-    return reasons
+    i, entry = place
+    try:
+        found = excerpt(entry, arrays.views, everywhere(DTYPES, MIDDLE))
+    except ClipError as error:
+        return str(error)
+    for name, value in {**found, "state": READ}.items():  # the state last: then it is whole
+        np.load(arrays.folder / f"{name}.npy", mmap_mode="r+")[i] = value
+    return None
 
 
-class Cached:
-    """The views and labels of the clips that could be read."""
+class Cached(Clips):
+    """The clips whose views lie in arrays on disk: of each the span in its middle."""
 
     def __init__(self, manifest: Manifest, folder: Path) -> None:
-        self.manifest, self.folder = manifest, folder
+        super().__init__(manifest, json.loads((folder / "ready.json").read_text())["left_out"])
+        self.folder = folder
         self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in DTYPES}
-        self.left_out: dict[str, str] = json.loads((folder / "ready.json").read_text())["left_out"]
 
-    def places(self, split: str) -> np.ndarray:
-        """Where the clips of a split lie in the arrays: (n,) int64."""
-        kept = [
-            i
-            for i, entry in enumerate(self.manifest.entries)
-            if entry.split == split and entry.name not in self.left_out
-        ]
-        return np.array(kept, dtype=np.int64)
-
-    def labels(self, split: str) -> np.ndarray:
-        """Multi-hot (n, c) float32."""
-        entries = self.manifest.entries
-        hot = np.zeros((len(places := self.places(split)), len(self.manifest.classes)), np.float32)
-        for row, i in enumerate(places):
-            hot[row, list(entries[i].labels)] = 1
-        return hot
-
-    def names(self, split: str) -> list[str]:
-        """The clips' names, in the order of `places`."""
-        return [self.manifest.entries[i].name for i in self.places(split)]
+    def batches(self, wanted: Iterable[Wanted]) -> Generator[Batch]:
+        for one in wanted:
+            yield Batch(one.places, {m: self.arrays[m][one.places] for m in one.at})
 
 
 def _cut(views: Views) -> Views:
     """Without what happens after the cache: normalising."""
-    return Views(span_s=views.span_s, frames=views.frames, size=views.size, mel_bins=views.mel_bins)
+    fresh = Views()
+    return replace(
+        views, video_mean=fresh.video_mean, video_std=fresh.video_std,
+        audio_mean=fresh.audio_mean, audio_std=fresh.audio_std,
+    )  # fmt: skip
 
 
 def _lay_out(path: Path, shape: tuple[int, ...], dtype: Any) -> None:

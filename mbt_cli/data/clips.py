@@ -1,0 +1,73 @@
+"""The clips that a run learns from, batch by batch: which were asked for, and what they show.
+
+b clips of a batch, c classes. Where the views come from is told in `cache.py` (arrays on disk) and
+in `stream.py` (files, decoded when they are needed).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from mbt_cli.data.manifest import Manifest
+
+DTYPES = {"audio": np.float16, "video": np.uint8}
+"""Of each modality's views, as they are kept and sent: they are normalised later."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A batch that is to be read."""
+
+    places: Int64[np.ndarray, " b"]
+    """Of its clips in the manifest."""
+    at: Mapping[str, np.ndarray]
+    """For each modality that is needed, (b,) shares: where in each clip the span lies, from 0, at
+    its start, to 1."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What could be read of it: not always all."""
+
+    places: Int64[np.ndarray, " b"]
+    views: Mapping[str, np.ndarray]
+    """(b, c, *space) of each modality, before it is normalised."""
+
+
+class Clips(ABC):
+    """Those of a manifest that can be read."""
+
+    def __init__(self, manifest: Manifest, left_out: Mapping[str, str]) -> None:
+        self.manifest = manifest
+        self.left_out = dict(left_out)
+        """Why clips could not be read, by their names, before anything was learned."""
+        self.lost: dict[str, str] = {}
+        """The same of clips that could not be read any more since then."""
+
+    @abstractmethod
+    def batches(self, wanted: Iterable[Wanted]) -> Generator[Batch]:
+        """Each wanted batch, in their order. Raises MbtError where too much is lost."""
+
+    def places(self, split: str) -> Int64[np.ndarray, " n"]:
+        """Where the clips of a split stand in the manifest."""
+        kept = [
+            i
+            for i, entry in enumerate(self.manifest.entries)
+            if entry.split == split and entry.name not in self.left_out
+        ]
+        return np.array(kept, dtype=np.int64)
+
+    def labels(self, places: Int64[np.ndarray, " b"]) -> Float32[np.ndarray, "b c"]:
+        """The labels of some clips, multi-hot."""
+        hot = np.zeros((len(places), len(self.manifest.classes)), np.float32)
+        for row, place in enumerate(places):
+            hot[row, list(self.manifest.entries[place].labels)] = 1
+        return hot
+
+    def names(self, places: Iterable[Any]) -> list[str]:
+        """What some clips are called."""
+        return [self.manifest.entries[place].name for place in places]

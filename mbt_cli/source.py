@@ -1,0 +1,40 @@
+"""Where a run's clips come from: arrays on disk, or their files. What a worker is told of that."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mbt_cli.data.cache import Cached
+from mbt_cli.data.clips import Clips
+from mbt_cli.data.manifest import Manifest
+from mbt_cli.dataset import Views
+from mbt_cli.executors import Executor, Here, Local
+from mbt_cli.stream import Streamed
+
+SILENCE_S = 120.0
+"""A reader that says nothing for so long hangs: `read_clip` gives up on a clip before."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The clips of runs."""
+
+    manifest: Manifest
+    views: Views
+    folder: Path | None
+    """Of the arrays that hold them; None where they are decoded when they are needed."""
+    readers: int = 0
+    """Processes that decode them then; with 0 the run's own does."""
+    spare: int = 0
+    """Clips that may be lost on the way."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Clips]:
+        """The clips, for as long as they are needed."""
+        if self.folder is not None:
+            yield Cached(self.manifest, self.folder)
+            return
+        readers: Executor = Local(self.readers, 1, SILENCE_S) if self.readers else Here()
+        with readers:
+            yield Streamed(self.manifest, self.views, readers, self.spare)

@@ -1,0 +1,142 @@
+"""Clips decoded when they are needed, by processes of their own, a little ahead of who learns.
+
+What is read depends on what is asked for alone: any number of processes gives the same batches in
+the same order.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+from typing import TypeVar
+
+import numpy as np
+
+from mbt_cli.data.clips import Batch, Clips, Wanted
+from mbt_cli.data.manifest import Entry, Manifest
+from mbt_cli.dataset import Views
+from mbt_cli.errors import MbtError
+from mbt_cli.executors import Executor, Here
+from mbt_cli.salvage import salvaged
+
+T = TypeVar("T")
+
+AHEAD = 2
+"""Batches that wait, read, for each one that is learned from."""
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A clip, and for each modality where in it the span lies (0 to 1)."""
+
+    entry: Entry
+    at: Mapping[str, float]
+
+
+class Streamed(Clips):
+    """The clips of a manifest, from their files."""
+
+    def __init__(self, manifest: Manifest, views: Views, executor: Executor, spare: int) -> None:
+        super().__init__(manifest, {})
+        self.views, self.executor, self.spare = views, executor, spare
+        """`spare`: how many clips may be lost before that is an error."""
+
+    def batches(self, wanted: Iterable[Wanted]) -> Generator[Batch]:
+        read = self._read(list(wanted))
+        return read if isinstance(self.executor, Here) else ahead(read, AHEAD)
+
+    def _read(self, wanted: list[Wanted]) -> Generator[Batch]:
+        """Batches as they are complete; a batch that is read before its turn waits for it."""
+        asks = (ask for one in wanted for ask in self._asks(one))
+        largest = max((len(one.places) for one in wanted), default=1)
+        found: dict[int, dict[str, np.ndarray] | Exception] = {}
+        reading = salvaged(self.executor, shown, self.views, asks, largest)
+        first = 0
+        for one in wanted:
+            mine = range(first, first := first + len(one.places))
+            while not all(place in found for place in mine):
+                place, what = next(reading)
+                found[place] = what
+            yield self._batch(one, [found.pop(place) for place in mine])
+
+    def _asks(self, one: Wanted) -> Iterator[Ask]:
+        for row, place in enumerate(one.places):
+            at = {m: float(shares[row]) for m, shares in one.at.items()}
+            yield Ask(self.manifest.entries[place], at)
+
+    def _batch(self, one: Wanted, found: list[dict[str, np.ndarray] | Exception]) -> Batch:
+        kept = []
+        for row, what in enumerate(found):
+            if isinstance(what, Exception):
+                self._lose(self.manifest.entries[one.places[row]].name, what)
+            else:
+                kept.append((one.places[row], what))
+        if not kept:
+            raise MbtError(f"No clip of a whole batch can be read. {found[0]}")
+        views = {m: np.stack([views[m] for _, views in kept]) for m in one.at}
+        return Batch(np.array([place for place, _ in kept]), views)
+
+    def _lose(self, name: str, why: Exception) -> None:
+        self.lost[name] = str(why)
+        if len(self.lost) > self.spare:
+            raise MbtError(
+                f"A clip that was there cannot be read any more, {name}: {why} Put it back, or"
+                " allow for it with a lower --min-coverage; the same command with --retry-failed"
+                " goes on where this run was."
+            )
+
+
+def shown(views: Views, ask: Ask) -> dict[str, np.ndarray] | MbtError:
+    """The views of a clip, or why it cannot be read."""
+    from mbt_cli.data.clip import ClipError
+    from mbt_cli.data.excerpt import excerpt
+
+    try:
+        return excerpt(ask.entry, views, ask.at)
+    except ClipError as error:
+        return error
+
+
+def ahead(things: Generator[T], many: int) -> Generator[T]:
+    """The same things, up to so many of them made before they are asked for, by another thread."""
+    made: Queue[T | BaseException | None] = Queue(many)
+    enough = Event()
+
+    def put(thing: T | BaseException | None) -> bool:
+        while not enough.is_set():
+            try:
+                made.put(thing, timeout=_POLL_S)
+            except Full:
+                continue
+            return True
+        return False
+
+    def make() -> None:
+        try:
+            all(put(thing) for thing in things)
+            put(None)
+        except BaseException as error:  # noqa: BLE001  # raised again, where things are asked for
+            put(error)
+        finally:
+            things.close()
+
+    maker = Thread(target=make, daemon=True)
+    maker.start()
+    try:
+        while (thing := _got(made, maker)) is not None:
+            if isinstance(thing, BaseException):
+                raise thing
+            yield thing
+    finally:
+        enough.set()
+        maker.join()
+
+
+def _got(made: "Queue[T | BaseException | None]", maker: Thread) -> T | BaseException | None:
+    while True:
+        try:
+            return made.get(timeout=1.0)
+        except Empty:
+            if not maker.is_alive() and made.empty():
+                return None
