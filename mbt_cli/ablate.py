@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from mbt_cli.cost import Cost, cost, overhead
 from mbt_cli.environment import code
+from mbt_cli.dataset import Views
 from mbt_cli.errors import MbtError, Unwritable
 from mbt_cli.executors import Died, Executor
 from mbt_cli.experiment import Evaluation, Experiment
@@ -99,7 +100,7 @@ def plan(
 
 
 def ablate(
-    planned: Sequence[Planned], source: Source, results: Path, *, executor: Executor, device: str,
+    planned: Sequence[Planned], sources: Mapping[Views, Source], results: Path, *, executor: Executor, device: str,
     threads: int, checkpoint_s: float, keep: str, policy: Policy, show: Show, track: Track,
 ) -> int:  # fmt: skip
     """Does every planned run that is to be done; how many failed. What another command works on is
@@ -111,7 +112,7 @@ def ablate(
     todo = [run for run in planned if run.todo]
     how = (device, threads, checkpoint_s, keep)
     jobs = [
-        Job(one.experiment, one.cost, source, run_folder(results, one.key), *how) for one in todo
+        Job(one.experiment, one.cost, sources[one.experiment.data.views], run_folder(results, one.key), *how) for one in todo
     ]
     failed, waited, places = 0, 0, list(range(len(todo)))
     tries = Counter[int]()
@@ -161,17 +162,16 @@ def ablate(
 def evaluate_again(run: Run, how: Evaluation, source: Source, device: str) -> Figures:
     """What another evaluation of a finished run finds: from its record, else by scoring its clips.
 
-    It is kept in the run's record; nothing is trained. Raises MbtError for a run on other clips.
+    It is kept in the run's record; nothing is trained. Raises MbtError for clips of other classes.
     """
     if (known := run.figures(how)) is not None:
         return known
-    manifest = source.manifest
-    if how.clips != run.experiment.data.fingerprint and manifest.fingerprint != (
-        how.clips or run.experiment.data.fingerprint
-    ):
+    manifest, classes = source.manifest, run.facts["classes"]
+    if list(manifest.classes) != classes:
         raise MbtError(
-            f"Run {run.key} was trained on clips {run.experiment.data.fingerprint}, and these are"
-            f" {manifest.fingerprint}: give the folder it was trained on with --data."
+            f"Run {run.key} knows {len(classes)} classes ({', '.join(classes[:3])}, ...), and these"
+            f" clips have {len(manifest.classes)} others ({', '.join(manifest.classes[:3])}, ...):"
+            " give clips of the same classes with --data."
         )
     from mbt_cli.model import build
     from mbt_cli.scoring import evaluate

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mbt_cli.dataset import Synthetic
 from mbt_cli.errors import MbtError
 from mbt_cli.metrics import primary
 from mbt_cli.runs import Run, finished, run_of
 from mbt_cli.wiring import FSN, streams
+
+C = TypeVar("C")
+T = TypeVar("T")
 
 
 def chosen(results: Path, key: str | None) -> tuple[Run, str]:
@@ -69,7 +72,10 @@ def clip_of(run: Run, video: Path) -> tuple[Path, tuple[str, ...] | None]:
 
 
 def _one_by_one(
-    _title: str, function: Callable[[Any, Any], Any], shared: Any, things: Sequence[Any]
+    title: str,  # noqa: ARG001  # nobody waits long for one clip
+    function: Callable[[C, T], Any],
+    shared: C,
+    things: Sequence[T],
 ) -> Iterator[tuple[int, Any]]:
     return enumerate(function(shared, thing) for thing in things)
 

@@ -7,7 +7,10 @@ from rich.text import Text
 
 FOLD = len("cross_attention")
 """A strategy's column is at least as wide as this, or as its longest."""
-WORDS = ("key", "data", "strategy", "state", "file", "label", "output", "crossed")
+WORDS = (
+    "key", "data", "strategy", "state", "file", "label", "output", "crossed", "split", "reason",
+    "remark", "class", "scan", "folder", "what it means", "such as",
+)  # fmt: skip
 """Columns that begin at the left; numbers end at the right."""
 Column = tuple[str, list[str]]
 """Its name, and its text in each row."""

@@ -125,6 +125,11 @@ def base_of(grid: Grid, recipe: str, settings: Mapping[str, str]) -> Experiment:
             )
     for cell in cells:
         cell.check()
+        if replace(cell.data, views=base.data.views) != base.data:
+            raise MbtError(
+                f"The grid {grid.name} varies which clips there are, but the cells of a study share"
+                " them: ask it once for each set of clips, with --set or --data."
+            )
     return base
 
 

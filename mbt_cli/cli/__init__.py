@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mbt_cli import __version__
-from mbt_cli.cli import runs
+from mbt_cli.cli import data, runs
 from mbt_cli.cli.ablate import ablate
 from mbt_cli.cli.attention_rollout import attention_rollout
 from mbt_cli.cli.evaluate import evaluate
@@ -53,6 +53,7 @@ app.command(
 )(ablate)
 for command in (flops, evaluate, report, sync, attention_rollout):
     app.command()(command)
+app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 
 

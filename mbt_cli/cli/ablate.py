@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from mbt_cli.cli.options import HERE, DataFolder, Device, Results, Settings, setting
+from mbt_cli.cli.options import (
+    HERE,
+    CacheGB,
+    DataFolder,
+    Device,
+    Metadata,
+    Readers,
+    Results,
+    Settings,
+    setting,
+)
 from mbt_cli.errors import MbtError, Stopped
 from mbt_cli.grid import load_grid
 
@@ -16,9 +26,12 @@ def ablate(
     data: DataFolder = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each cell: seeds 0, 1, ...")] = 3,
     settings: Settings = None,
+    metadata: Metadata = None,
     min_coverage: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the clips that must be readable.")
+        float, typer.Option(min=0, max=1, help="Share of each split's clips that must be readable.")
     ] = 1.0,
+    cache_gb: CacheGB = 64.0,
+    readers: Readers = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Runs at a time; by default one a core, or one on a GPU."),
@@ -60,20 +73,22 @@ def ablate(
     from mbt_cli.ablate import Policy
     from mbt_cli.ablate import ablate as run_all
     from mbt_cli.ablate import plan as plan_runs
-    from mbt_cli.data import open_manifest
     from mbt_cli.environment import device_of
     from mbt_cli.executors import Local
+    from mbt_cli.ready import ready
     from mbt_cli.record import Record, writable
     from mbt_cli.runs import FAILED, FINISHED, Run, run_folder
+    from mbt_cli.scan import manifest_of
     from mbt_cli.study import ask, base_of
     from mbt_cli.tables import plan_table, price
     from mbt_cli.terminal import Screen, stdout
     from mbt_cli.tracking import Tracker
 
     console = stdout()
+    screen = Screen(console)
     question, changed = load_grid(grid), dict(sorted(map(setting, settings or [])))
     base = base_of(question, recipe, changed)
-    manifest = open_manifest(base.data, data)
+    manifest = manifest_of(base.data, data, metadata, results, screen)
     study = ask(question, recipe, base, changed, manifest)
     planned = plan_runs(study, seeds, results, rerun_stale=rerun_stale, retry_failed=retry_failed)
     if plan:
@@ -94,12 +109,23 @@ def ablate(
             if todo:
                 where = device_of(device)
                 at_once = workers or (1 if where.startswith("cuda") else os.cpu_count() or 1)
-                with Local(min(at_once, todo), threads) as executor:
+                at_once = min(at_once, todo)
+                if readers is None:
+                    readers = max(1, (os.cpu_count() or 1) // at_once - 1)
+                with Local(at_once, threads) as executor:
+                    needed = dict.fromkeys(run.experiment.data for run in planned if run.todo)
+                    sources = {
+                        one.views: ready(
+                            one, manifest, executor, screen, min_coverage=min_coverage,
+                            cache_gb=cache_gb, readers=readers,
+                        )
+                        for one in needed
+                    }  # fmt: skip
                     failed = run_all(
-                        planned, manifest, results, executor=executor, min_coverage=min_coverage,
-                        device=where, threads=threads, checkpoint_s=checkpoint_s, keep=keep,
+                        planned, sources, results, executor=executor, device=where, threads=threads,
+                        checkpoint_s=checkpoint_s, keep=keep,
                         policy=Policy(stop=on_error == "stop", retries=retries),
-                        show=Screen(console), track=track,
+                        show=screen, track=track,
                     )  # fmt: skip
     except KeyboardInterrupt:
         raise Stopped(

@@ -13,7 +13,19 @@ Results = Annotated[
 HERE = Path("results")
 """Of `--results`."""
 DataFolder = Annotated[
-    Path | None, typer.Option("--data", help="The folder with the recipe's clips.")
+    Path | None,
+    typer.Option("--data", help="The folder with the recipe's clips, or a frozen scan's name."),
+]
+Metadata = Annotated[
+    Path | None,
+    typer.Option(help="The folder with the dataset's csv files, where they are not in --data."),
+]
+Readers = Annotated[
+    int | None,
+    typer.Option(min=0, help="Processes of each run that decode clips, where arrays do not fit."),
+]
+CacheGB = Annotated[
+    float, typer.Option("--cache-gb", min=0, help="Largest arrays of decoded clips, in GB.")
 ]
 Settings = Annotated[
     list[str] | None,

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from mbt_cli.data import cache
+from mbt_cli.data import cache, datasets
 from mbt_cli.data.cache import Cached
 from mbt_cli.data.manifest import Entry, Manifest
-from mbt_cli.dataset import Data, GridCorpus, Synthetic
+from mbt_cli.dataset import Data, Synthetic
 from mbt_cli.errors import MbtError
 from mbt_cli.files import sweep, writing
 
@@ -25,30 +25,22 @@ class Work(Protocol):
     ) -> Iterator[tuple[int, Any]]: ...
 
 
-def open_manifest(data: Data, root: Path | None) -> Manifest:
-    """The clips of a dataset: below `root`, or the built-in ones. Raises MbtError."""
-    if isinstance(data, Synthetic):
-        from mbt_cli.data import world
+def open_manifest(data: Synthetic, root: Path | None = None) -> Manifest:
+    """The clips of the built-in world. Raises MbtError where a folder is given for them."""
+    from mbt_cli.data import world
 
-        if root is not None:
-            raise MbtError(f"The recipe synthetic renders its own clips: leave out --data {root}.")
-        return world.manifest(data, cache.root() / "synthetic")
-    from mbt_cli.data import grid_corpus
-
-    assert isinstance(data, GridCorpus)
-    return grid_corpus.manifest(data, root)
+    if root is not None:
+        raise MbtError(f"The recipe synthetic renders its own clips: leave out --data {root}.")
+    return world.manifest(data, cache.root() / "synthetic")
 
 
-def classes_of(data: Data) -> int:
-    """How many classes a dataset has; known without its clips."""
+def classes_of(data: Data) -> int | None:
+    """How many classes a dataset has; None where only its clips tell."""
     if isinstance(data, Synthetic):
         from mbt_cli.data import world
 
         return len(world.CLASSES)
-    from mbt_cli.data import grid_corpus
-
-    assert isinstance(data, GridCorpus)
-    return len(grid_corpus.WORDS[data.target])
+    return datasets.classes_of(data)
 
 
 def make_ready(data: Data, manifest: Manifest, work: Work) -> Cached:
@@ -60,12 +52,11 @@ def make_ready(data: Data, manifest: Manifest, work: Work) -> Cached:
     if not cache.complete(folder):
         if isinstance(data, Synthetic):
             rendered(data, manifest.entries, work)
-        cache.fill(
-            manifest,
-            data.views,
-            folder,
-            lambda arrays, places: work("Reading clips", cache.read, arrays, places),
-        )
+
+        def read(arrays: cache.Arrays, places: Sequence[cache.Place]) -> Iterator[tuple[int, Any]]:
+            return work("Reading clips", cache.read, arrays, places)
+
+        cache.fill(manifest, data.views, folder, read)
     return Cached(manifest, folder)
 
 

@@ -81,9 +81,7 @@ def fill(manifest: Manifest, views: Views, folder: Path, do: Fill) -> None:
 
 def size(manifest: Manifest, views: Views) -> int:
     """Bytes of the arrays."""
-    of_clip = sum(
-        prod(views.shapes[name]) * np.dtype(dtype).itemsize for name, dtype in DTYPES.items()
-    )
+    of_clip = sum(prod(views.shapes[m]) * np.dtype(DTYPES[m]).itemsize for m in DTYPES)
     return of_clip * len(manifest.entries)
 
 

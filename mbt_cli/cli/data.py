@@ -1,0 +1,99 @@
+"""`mbt-cli data`: what there is of a dataset, and smaller files of it that decode fast."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mbt_cli.cli.options import HERE, Metadata, Results, Settings, setting
+from mbt_cli.dataset import Data, Synthetic
+from mbt_cli.errors import MbtError, Stopped, UnknownName
+from mbt_cli.recipes import recipe
+
+app = typer.Typer(
+    no_args_is_help=True, help="Datasets: look at all clips, prepare them, list what was looked at."
+)
+
+RecipeName = Annotated[str, typer.Option("--recipe", help="The recipe whose dataset it is, such as vggsound.")]
+Folder = Annotated[Path, typer.Option("--data", help="The folder with the clips.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; by default one a core.", show_default=False)
+]
+
+
+@app.command()
+def scan(
+    of: RecipeName,
+    data: Folder,
+    metadata: Metadata = None,
+    settings: Settings = None,
+    name: Annotated[str, typer.Option(help="Freeze it under this name.")] = "",
+    leave_out: Annotated[
+        str, typer.Option(help="Give runs no clips with these remarks: silent,still,short.")
+    ] = "",
+    classes: Annotated[bool, typer.Option("--classes", help="Count every class.")] = False,
+    workers: Workers = None,
+    results: Results = HERE,
+) -> None:
+    """Look at every clip that the metadata promise: is it there, does it decode, what is it like.
+
+    What is found is frozen under a name in results/data: runs take exactly these clips. Stopped or
+    killed, the same command goes on; what was looked at is not looked at again.
+    """
+    from dataclasses import replace
+
+    from mbt_cli.census import account
+    from mbt_cli.data.snapshot import header_of
+    from mbt_cli.executors import Local
+    from mbt_cli.scan import REMARKS, free_name, frozen_of
+    from mbt_cli.scan import scan as look
+    from mbt_cli.source import SILENCE_S
+    from mbt_cli.terminal import Screen, stdout
+
+    console, spec = stdout(), _spec(of, settings)
+    unwanted = [word.strip() for word in leave_out.split(",") if word.strip()]
+    for word in unwanted:
+        if word not in REMARKS:
+            raise UnknownName("remark to leave out", word, REMARKS)
+    try:
+        with Local(workers or os.cpu_count() or 1, 1, SILENCE_S) as executor:
+            seen = look(
+                spec, data, metadata, leave_out=unwanted, executor=executor, show=Screen(console)
+            )
+    except KeyboardInterrupt:
+        raise Stopped("Stopped. The same command goes on where it was.") from None
+    console.print(account(seen, all_classes=classes), crop=False)
+    if not name and (before := frozen_of(spec, data, results)):
+        if header_of(before)["fingerprint"] == seen.fingerprint:
+            console.print(f"Frozen already, and the same: {before}.", highlight=False)
+            return
+        raise MbtError(
+            f"{before} is frozen, with other clips of this folder. To freeze these too, give them a"
+            f" name of their own: --name {free_name(results, spec.dataset)}."
+        )
+    path = replace(seen, name=name or free_name(results, spec.dataset)).save(results)
+    console.print(f"Frozen: {path}. Runs take these clips by --data {path.stem}.", highlight=False)
+
+
+@app.command("list")
+def list_all(results: Results = HERE) -> None:
+    """Every frozen scan of a results folder."""
+    from mbt_cli.census import of_scans
+    from mbt_cli.data.snapshot import frozen
+    from mbt_cli.terminal import stdout
+
+    if not (paths := list(frozen(results))):
+        raise MbtError(f"{results} holds no scan yet: make one with mbt-cli data scan.")
+    stdout().print(of_scans(paths), crop=False)
+
+
+def _spec(name: str, settings: list[str] | None) -> Data:
+    """The dataset of a recipe. Raises MbtError for one that is rendered, or a wrong setting."""
+    base = recipe(name)
+    for field, value in map(setting, settings or []):
+        base = base.at(field, value)
+    base.data.check()
+    if isinstance(base.data, Synthetic):
+        raise MbtError("The recipe synthetic renders its own clips: there is nothing to look for.")
+    return base.data

@@ -1,0 +1,250 @@
+"""Looks at every clip that a dataset's metadata promise: is it there, does it decode, what is it.
+
+What was seen of a file is kept in a journal in the cache, line by line, and not looked at again
+while its size and time are the same: a scan that was killed goes on, another one later is quick.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mbt_cli.data import cache, open_manifest
+from mbt_cli.data.datasets import LISTINGS
+from mbt_cli.data.listing import Listed
+from mbt_cli.data.probe import Probe, probe
+from mbt_cli.data.shelf import Shelf
+from mbt_cli.data.snapshot import Snapshot, asked, frozen, header_of, load, path_of
+from mbt_cli.dataset import Data
+from mbt_cli.errors import MbtError
+from mbt_cli.executors import Died, Executor, Local
+from mbt_cli.files import writing
+from mbt_cli.ready import Bars
+from mbt_cli.salvage import salvaged
+from mbt_cli.settings import digest
+from mbt_cli.source import SILENCE_S
+
+REMARKS = {
+    "silent": "The sound is there, and nothing is to be heard.",
+    "still": "All pictures are the same.",
+    "short": "It is more than a tenth shorter than the metadata say.",
+}
+"""What may be said of a clip that decodes; runs are given it all the same, unless left out."""
+CHUNK = 4
+"""Clips in a job: few, for a clip may take seconds."""
+MAY_LACK = 0.1
+"""Of a clip's length, before it is called short."""
+REACHES_S = 0.5
+"""A video may end so much before a clip that was cut from it."""
+JOURNAL = 1
+"""Version of what a journal's lines say."""
+
+
+def scan(
+    data: Data, root: Path, metadata: Path | None, *, leave_out: Sequence[str],
+    executor: Executor, show: Bars,
+) -> Snapshot:  # fmt: skip
+    """All clips of a dataset, looked at; not yet frozen. Raises MbtError where the metadata are
+    not there or damaged."""
+    show.say(f"Looking at the files below {root}.")
+    shelf = Shelf(root, metadata)
+    listing = LISTINGS[data.dataset](data, shelf)
+    seen = _seen(listing.clips, root, executor, show)
+    rows = [
+        _row(clip, found, root, leave_out) for clip, found in zip(listing.clips, seen, strict=True)
+    ]
+    header = {
+        "data": asked(data), "root": str(root.resolve()),
+        "metadata": str(metadata.resolve()) if metadata else None,
+        "leave_out": sorted(leave_out), "scanned": datetime.now(UTC).isoformat(timespec="seconds"),
+        "classes": list(listing.classes), "class_list": listing.class_list,
+        "multi_label": listing.multi_label, "heads": dict(listing.heads),
+        "official": dict(listing.official), "notes": list(listing.notes),
+    }  # fmt: skip
+    return Snapshot("", header, pd.DataFrame(rows))
+
+
+def manifest_of(
+    data: Data, where: Path | None, metadata: Path | None, results: Path, show: Bars
+) -> Manifest:
+    """The clips of a dataset, built in or frozen; looked for where they never were. Raises MbtError
+    as `opened` does."""
+    if isinstance(data, Synthetic):
+        return open_manifest(data, where)
+    with Local(os.cpu_count() or 1, 1, SILENCE_S) as executor:
+        seen = opened(data, where, results, metadata=metadata, executor=executor, show=show)
+    return seen.manifest
+
+
+def opened(
+    data: Data, where: Path | None, results: Path, *, metadata: Path | None = None,
+    executor: Executor, show: Bars,
+) -> Snapshot:  # fmt: skip
+    """The clips of a dataset: of the frozen scan of this name, of this folder, or that has this
+    fingerprint; a folder that was never scanned is scanned now, and that is frozen.
+
+    Raises MbtError where there are none, and with all that `scan` raises.
+    """
+    if where is not None and not where.is_dir() and path_of(results, where.name).exists():
+        path = path_of(results, where.name)
+        if (of := header_of(path)["data"]) != asked(data):
+            raise MbtError(
+                f"{path} holds the clips of {_settings(of)}, and this needs those of"
+                f" {_settings(asked(data))}: scan these under another name."
+            )
+        return load(path)
+    if where is None:
+        return _of_fingerprint(data, results)
+    if path := frozen_of(data, where, results):
+        return load(path)
+    seen = scan(data, where, metadata, leave_out=(), executor=executor, show=show)
+    seen = replace(seen, name=free_name(results, data.dataset))
+    show.say(f"Frozen as {seen.save(results)}: later commands take these clips.")
+    return seen
+
+
+def frozen_of(data: Data, root: Path, results: Path) -> Path | None:
+    """The last frozen scan of a dataset in this folder."""
+    for path in frozen(results):
+        header = header_of(path)
+        if (header["root"], header["data"]) == (str(root.resolve()), asked(data)):
+            return path
+    return None
+
+
+def _of_fingerprint(data: Data, results: Path) -> Snapshot:
+    paths = list(frozen(results))
+    for path in paths:
+        if header_of(path)["fingerprint"] == data.fingerprint:
+            return load(path)
+    known = f" ({', '.join(path.stem for path in paths)})" if paths else ""
+    raise MbtError(
+        f"Where are the clips of {data.dataset}? Give --data, their folder or the name of a frozen"
+        f" scan of it{known}."
+    )
+
+
+def free_name(results: Path, dataset: str) -> str:
+    """A name that no scan has."""
+    names = (dataset if turn == 1 else f"{dataset}-{turn}" for turn in count(1))
+    return next(name for name in names if not path_of(results, name).exists())
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A clip for a worker, and by what its file is known again."""
+
+    clip: Listed
+    seal: tuple[int, int]
+    """Size and time of the file."""
+
+    @property
+    def key(self) -> str:
+        clip = self.clip
+        return json.dumps([str(clip.path), clip.start_s, clip.end_s, clip.cut, *self.seal])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look says of a clip."""
+
+    start_s: float
+    """Where it begins in its file."""
+    probe: Probe
+
+
+MISSING = Seen(0.0, Probe(reason="missing", detail="No file has any of its usual names."))
+
+
+def _seen(clips: Sequence[Listed], root: Path, executor: Executor, show: Bars) -> list[Seen]:
+    """What is known of each clip, from the journal or by looking now."""
+    journal = cache.root() / "scans" / f"{digest({'root': str(root.resolve())})}.jsonl"
+    known = dict(_lines(journal))
+    looks = {place: look for place, clip in enumerate(clips) if (look := _look(clip)) is not None}
+    todo = [look for look in looks.values() if look.key not in known]
+    with writing(journal):
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        with journal.open("a") as file, show.bar("Looking at clips", len(todo)) as advance:
+            if file.tell() and todo:
+                file.write("\n")  # after what a kill may have left of a line
+            for place, found in salvaged(executor, looked, None, todo, CHUNK, advance):
+                one = _died(found) if isinstance(found, Died) else found
+                known[todo[place].key] = one
+                line = [JOURNAL, todo[place].key, one.start_s, asdict(one.probe)]
+                file.write(f"{json.dumps(line)}\n")
+                file.flush()
+    return [known[looks[place].key] if place in looks else MISSING for place in range(len(clips))]
+
+
+def looked(_: None, look: _Look) -> Seen:
+    """What a file says of a clip; one that may be the clip or the video it was cut from is the
+    video where it reaches the clip's end."""
+    clip = look.clip
+    assert clip.path is not None
+    if clip.cut == "clip":
+        return Seen(0.0, probe(clip.path))
+    found = probe(clip.path, clip.start_s, clip.end_s)
+    reaches_s = max(found.duration_s, found.video_end_s)
+    if clip.cut == "either" and clip.end_s is not None and reaches_s < clip.end_s - REACHES_S:
+        return Seen(0.0, probe(clip.path))
+    return Seen(clip.start_s, found)
+
+
+def _look(clip: Listed) -> _Look | None:
+    """None where there is no file."""
+    if clip.path is None:
+        return None
+    try:
+        state = clip.path.stat()
+    except OSError:
+        return _Look(clip, (0, 0))  # a link to nowhere: the probe says so
+    return _Look(clip, (state.st_size, state.st_mtime_ns))
+
+
+def _died(error: Died) -> Seen:
+    """A file that kills its decoder, or hangs it."""
+    return Seen(0.0, Probe(reason="undecodable", detail=f"Its decoder crashed. {error}"))
+
+
+def _lines(journal: Path) -> Iterator[tuple[str, Seen]]:
+    """What was seen before; a line that was cut short, or is of another version, is left out."""
+    if not journal.exists():
+        return
+    for line in journal.read_text().splitlines():
+        with suppress(ValueError, TypeError):
+            version, key, start_s, values = json.loads(line)
+            if version == JOURNAL:
+                yield key, Seen(start_s, Probe(**values))
+
+
+def _row(clip: Listed, seen: Seen, root: Path, leave_out: Sequence[str]) -> dict[str, Any]:
+    """A clip as a row of the table."""
+    found = seen.probe
+    end_s = min(found.video_end_s, found.audio_end_s)
+    length_s = end_s - seen.start_s
+    short = (
+        not found.reason
+        and clip.end_s is not None
+        and length_s < (1 - MAY_LACK) * (clip.end_s - clip.start_s)
+    )
+    remarks = {"silent": found.silent, "still": found.still, "short": short}
+    return {
+        "name": clip.name, "split": clip.split, "labels": list(clip.labels), "group": clip.group,
+        "path": None if clip.path is None else clip.path.relative_to(root).as_posix(),
+        "listed_start_s": clip.start_s, "listed_end_s": clip.end_s,
+        "start_s": seen.start_s, "end_s": end_s, "short": short,
+        "used": not found.reason and not any(remarks[name] for name in leave_out),
+        **asdict(found),
+    }  # fmt: skip
+
+
+def _settings(of: Mapping[str, Any]) -> str:
+    """A dataset's settings in few words."""
+    return ", ".join(f"{name}={value}" for name, value in of.items())
