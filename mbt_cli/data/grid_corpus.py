@@ -5,10 +5,13 @@ Cooke et al. 2006, JASA 120(5). 34 speakers, 1000 sentences of 3 s each, MPEG-1 
 """
 
 from collections import defaultdict
-from hashlib import blake2b
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
+from mbt_cli.data.listing import Listed, Listing, class_list
 from mbt_cli.data.manifest import Entry, Manifest, fingerprint
+from mbt_cli.data.shelf import Shelf
+from mbt_cli.data.splits import shares
 from mbt_cli.dataset import GridCorpus
 from mbt_cli.errors import MbtError
 
@@ -35,36 +38,56 @@ def manifest(spec: GridCorpus, root: Path | None) -> Manifest:
         raise MbtError("The recipe grid_corpus needs --data, the folder with GRID's .mpg files.")
     if not root.is_dir():
         raise MbtError(f"--data {root} is no folder. Give the folder with GRID's .mpg files.")
-    by_class: dict[int, list[Path]] = defaultdict(list)
+    names = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*.mpg"))]
+    entries = [
+        Entry(name, root / name, split, (label,))
+        for name, split, label in _split(spec, root, names)
+    ]
+    sizes = [(e.name, e.path.stat().st_size, e.split, e.labels) for e in entries]
+    return Manifest(
+        entries=tuple(entries),
+        classes=tuple(WORDS[spec.target].values()),
+        multi_label=False,
+        fingerprint=fingerprint(("grid_corpus", spec.target, *sizes)),
+    )
+
+
+def listing(spec: GridCorpus, shelf: Shelf) -> Listing:
+    """All clips on the shelf, of the same split; a clip's group is its speaker, by its folder.
+
+    Raises MbtError where there are none, or too few of a class.
+    """
+    names = [name for name in shelf.media if name.endswith(".mpg")]
+    clips = tuple(
+        Listed(name, split, (label,), shelf.root / name, group=(shelf.root / name).parent.name)
+        for name, split, label in _split(spec, shelf.root, names)
+    )
+    classes = tuple(WORDS[spec.target].values())
+    return Listing(clips, classes, class_list(f"grid_corpus_{spec.target}", classes), False)
+
+
+def _split(spec: GridCorpus, root: Path, names: Iterable[str]) -> list[tuple[str, str, int]]:
+    """Name below the root, split and label of each clip, sorted by name."""
+    by_class: dict[int, list[str]] = defaultdict(list)
     words = WORDS[spec.target]
     place = list(WORDS).index(spec.target)
-    for path in sorted(root.rglob("*.mpg")):
-        if spelled(path.stem):
-            by_class[list(words).index(path.stem[place])].append(path)
+    for name in names:
+        if spelled(stem := PurePosixPath(name).stem):
+            by_class[list(words).index(stem[place])].append(name)
     if not by_class:
         raise MbtError(
             f"No clip of the GRID corpus lies below {root}: found no file named like 'bbaf2n.mpg'."
         )
-    entries = []
-    for label, paths in sorted(by_class.items()):
-        if len(paths) < 3:
+    clips = []
+    for label, found in sorted(by_class.items()):
+        if len(found) < 3:
             raise MbtError(
-                f"{root} has {len(paths)} clip(s) of {spec.target} '{list(words.values())[label]}';"
+                f"{root} has {len(found)} clip(s) of {spec.target} '{list(words.values())[label]}';"
                 " at least 3 are needed, one for each of train, validation and test."
             )
-        names = sorted((path.relative_to(root).as_posix() for path in paths), key=_shuffled)
-        validation, test = (max(1, round(share * len(names))) for share in (VALIDATION, TEST))
-        for i, name in enumerate(names):
-            split = "validation" if i < validation else "test" if i < validation + test else "train"
-            entries.append(Entry(name, root / name, split, (label,)))
-    entries.sort(key=lambda entry: entry.name)
-    sizes = [(e.name, e.path.stat().st_size, e.split, e.labels) for e in entries]
-    return Manifest(
-        entries=tuple(entries),
-        classes=tuple(words.values()),
-        multi_label=False,
-        fingerprint=fingerprint(("grid_corpus", spec.target, *sizes)),
-    )
+        split = shares(found, VALIDATION, TEST)
+        clips += [(name, split[name], label) for name in found]
+    return sorted(clips)
 
 
 def spelled(stem: str) -> bool:
@@ -72,7 +95,3 @@ def spelled(stem: str) -> bool:
     return len(stem) == len(WORDS) and all(
         character in words for character, words in zip(stem, WORDS.values(), strict=True)
     )
-
-
-def _shuffled(name: str) -> bytes:
-    return blake2b(name.encode()).digest()
