@@ -12,7 +12,7 @@ import numpy as np
 from av import AudioFrame, FFmpegError, VideoFrame
 from jaxtyping import Float32, UInt8
 
-from mbt_cli.data.fault import ClipError, Unreached
+from mbt_cli.data.fault import ClipError, Unreached, kind
 from mbt_cli.data.media import (
     BOTH,
     RUN_UPS_S,
@@ -107,8 +107,7 @@ def _decode(span: Span, of: tuple[Modality, ...], deadline: Deadline, from_s: fl
                 sound.rate_hz if sound else 0,
             )
     except (FFmpegError, OSError) as error:
-        reason = "unreadable" if isinstance(error, PermissionError) else "undecodable"
-        raise span.fault(f"cannot be decoded: {error.strerror}", reason) from error
+        raise span.fault(f"cannot be decoded: {error.strerror}", kind(error)) from error
 
 
 def _takers(

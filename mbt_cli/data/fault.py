@@ -31,3 +31,10 @@ class ClipError(MbtError):
 
 class Unreached(ClipError):
     """Decoding began too late, or amid a torn part, to know what belongs to the span's start."""
+
+
+def kind(error: Exception) -> str:
+    """The reason, of an error of FFmpeg or of the disk: FFmpeg's are OSError where a disk's are."""
+    if isinstance(error, FileNotFoundError):
+        return "missing"
+    return "unreadable" if isinstance(error, OSError) else "undecodable"

@@ -82,12 +82,7 @@ def opened(path: Path, of: tuple[Modality, ...] = BOTH) -> Iterator[Media]:
     Raises ClipError for a file that is not there, is empty or has a stream of an unknown codec;
     FFmpegError where FFmpeg gives up.
     """
-    if not path.exists():
-        raise ClipError(f"{path} does not exist.", "missing")
-    if not path.is_file():
-        raise ClipError(f"{path} is no file.", "missing")
-    if not path.stat().st_size:
-        raise ClipError(f"{path} is empty.", "empty")
+    check_file(path)
     # Bare, "a:b.mp4" would be a protocol called "a". Titles of old files are in any alphabet.
     with av.open(f"file:{path}", metadata_errors="replace") as file:
         video = file.streams.best("video") if "video" in of else None
@@ -103,6 +98,16 @@ def opened(path: Path, of: tuple[Modality, ...] = BOTH) -> Iterator[Media]:
                 raise ClipError(f"{path} has a {stream.type} stream of an unknown codec.")
             stream.codec_context.thread_type, stream.codec_context.thread_count = "NONE", 1
         yield media
+
+
+def check_file(path: Path) -> None:
+    """Raises ClipError for a file that is not there, or is empty."""
+    if not path.exists():
+        raise ClipError(f"{path} does not exist.", "missing")
+    if not path.is_file():
+        raise ClipError(f"{path} is no file.", "missing")
+    if not path.stat().st_size:
+        raise ClipError(f"{path} is empty.", "empty")
 
 
 def is_cover(stream: VideoStream) -> bool:

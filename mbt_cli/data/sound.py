@@ -9,6 +9,7 @@ import numpy as np
 from av import AudioFrame, AudioResampler
 from jaxtyping import Float32
 
+from mbt_cli.data.fault import ClipError
 from mbt_cli.data.media import WARM_UP_S, SoundTimes
 from mbt_cli.data.span import Span
 
@@ -72,4 +73,6 @@ class Sound:
             place = int(begins[first]) + round(np.median(late_s[first:after]) * self.rate_hz)
             heard = run[max(0, -place) : max(0, len(sound) - place)]
             sound[max(0, place) :][: len(heard)] = heard
+        if not np.isfinite(sound).all():
+            raise ClipError(f"{self.span.path} has sound that is no number.", "damaged")
         return sound
