@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from mbt_cli.cost import Cost, cost, overhead
-from mbt_cli.environment import code
 from mbt_cli.dataset import Views
+from mbt_cli.environment import code
 from mbt_cli.errors import MbtError, Unwritable
 from mbt_cli.executors import Died, Executor
 from mbt_cli.experiment import Evaluation, Experiment
@@ -100,11 +100,12 @@ def plan(
 
 
 def ablate(
-    planned: Sequence[Planned], sources: Mapping[Views, Source], results: Path, *, executor: Executor, device: str,
-    threads: int, checkpoint_s: float, keep: str, policy: Policy, show: Show, track: Track,
+    planned: Sequence[Planned], sources: Mapping[Views, Source], results: Path, *,
+    executor: Executor, device: str, threads: int, checkpoint_s: float, keep: str, policy: Policy,
+    show: Show, track: Track,
 ) -> int:  # fmt: skip
-    """Does every planned run that is to be done; how many failed. What another command works on is
-    waited for, and taken over where that command died.
+    """Does every planned run that is to be done, each on the clips of its views; how many failed.
+    What another command works on is waited for, and taken over where that command died.
 
     Raises MbtError where nothing can be written any more, and after an error where the policy says
     so.
@@ -112,7 +113,14 @@ def ablate(
     todo = [run for run in planned if run.todo]
     how = (device, threads, checkpoint_s, keep)
     jobs = [
-        Job(one.experiment, one.cost, sources[one.experiment.data.views], run_folder(results, one.key), *how) for one in todo
+        Job(
+            one.experiment,
+            one.cost,
+            sources[one.experiment.data.views],
+            run_folder(results, one.key),
+            *how,
+        )
+        for one in todo
     ]
     failed, waited, places = 0, 0, list(range(len(todo)))
     tries = Counter[int]()

@@ -48,7 +48,9 @@ def of_scans(paths: Sequence[Path]) -> Table:
 def _head(seen: Snapshot) -> str:
     header, rows = seen.header, seen.table
     split_s = (rows["end_s"] - rows["start_s"])[rows["used"]]
-    hours = f"{split_s.sum() / 3600:.1f} hours" if split_s.sum() > 3600 else f"{split_s.sum():.0f} s"
+    hours = (
+        f"{split_s.sum() / 3600:.1f} hours" if split_s.sum() > 3600 else f"{split_s.sum():.0f} s"
+    )
     return (
         f"{len(seen.used):,} of {len(rows):,} clips of {header['data']['dataset']} can be used,"
         f" {hours} in all; classes: {header['class_list']}; fingerprint {seen.fingerprint}."
@@ -59,7 +61,9 @@ def _splits(seen: Snapshot) -> Table:
     rows, official = seen.table, dict(seen.header["official"])
     splits = [split for split in SPLITS if (rows["split"] == split).any() or split in official]
     listed = [int((rows["split"] == split).sum()) for split in splits]
-    found = [int(((rows["split"] == split) & (rows["reason"] != "missing")).sum()) for split in splits]
+    found = [
+        int(((rows["split"] == split) & (rows["reason"] != "missing")).sum()) for split in splits
+    ]
     used = [int((seen.used["split"] == split).sum()) for split in splits]
     shares = [f"{u / n:.1%}" if n else "–" for u, n in zip(used, listed, strict=True)]
     columns = [
@@ -127,7 +131,7 @@ def _classes(seen: Snapshot, all_classes: bool) -> list[RenderableType]:
 
 
 def class_counts(seen: Snapshot) -> pd.DataFrame:
-    """Every class, in each split `used of listed` clips; those that lack the largest share first."""
+    """Every class, in each split `used of listed` clips; first those that lack the most."""
     rows = seen.table.explode("labels")
     rows = rows[rows["labels"].notna()]
     classes = pd.Index(range(len(seen.header["classes"])))
@@ -147,11 +151,12 @@ def class_counts(seen: Snapshot) -> pd.DataFrame:
 def _warnings(seen: Snapshot) -> list[str]:
     """What a user should know before runs are begun."""
     said, rows, used = [], seen.table, seen.used
-    for split in SPLITS:
-        if not (used["split"] == split).any():
-            why = "lists none" if not (rows["split"] == split).any() else "can be read of none"
-            done = "evaluated on" if split == "test" else "trained with"
-            said.append(f"No {split} clip: what is here {why}; no model can be {done} it.")
+    for splits, lacks in ((("train", "validation"), "trained"), (("test",), "tested")):
+        none = [split for split in splits if not (used["split"] == split).any()]
+        if none:
+            listed = any((rows["split"] == split).any() for split in none)
+            why = "can be used" if listed else "is listed"
+            said.append(f"No {' or '.join(none)} clip {why}: no model can be {lacks} on these.")
     train = used[used["split"] == "train"].explode("labels")["labels"].nunique()
     if 0 < train < len(seen.header["classes"]):
         said.append(f"{len(seen.header['classes']) - train} classes have no clip to learn from.")

@@ -50,7 +50,7 @@ class Price:
 def prices(grid: Grid, base: Experiment) -> list[Price]:
     """The cells of a grid in its order, with what each costs."""
     if isinstance(base.data, Synthetic):
-        fingerprint = open_manifest(base.data, None).fingerprint
+        fingerprint = open_manifest(base.data).fingerprint
         base = replace(base, data=replace(base.data, fingerprint=fingerprint))
     return [_price(cell) for cell in grid.ask(base)]
 
@@ -102,6 +102,10 @@ def writable(path: Path) -> None:
 
 
 def _price(cell: Experiment) -> Price:
-    classes = classes_of(cell.data)
+    if (classes := classes_of(cell.data)) is None:
+        raise MbtError(
+            f"How many classes {cell.data.dataset} has, only its clips tell: mbt-cli ablate --plan"
+            " with --data prices the same cells."
+        )
     late = cost(cell.at("model.fusion", "late"), classes)
     return Price(cell, classes, cost(cell, classes), as_published(cell, classes), late.macs)

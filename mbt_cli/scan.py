@@ -17,12 +17,13 @@ from typing import Any
 import pandas as pd
 
 from mbt_cli.data import cache, open_manifest
-from mbt_cli.data.datasets import LISTINGS
+from mbt_cli.data.datasets import listing
 from mbt_cli.data.listing import Listed
+from mbt_cli.data.manifest import Manifest
 from mbt_cli.data.probe import Probe, probe
 from mbt_cli.data.shelf import Shelf
 from mbt_cli.data.snapshot import Snapshot, asked, frozen, header_of, load, path_of
-from mbt_cli.dataset import Data
+from mbt_cli.dataset import Data, Synthetic
 from mbt_cli.errors import MbtError
 from mbt_cli.executors import Died, Executor, Local
 from mbt_cli.files import writing
@@ -55,18 +56,16 @@ def scan(
     not there or damaged."""
     show.say(f"Looking at the files below {root}.")
     shelf = Shelf(root, metadata)
-    listing = LISTINGS[data.dataset](data, shelf)
-    seen = _seen(listing.clips, root, executor, show)
-    rows = [
-        _row(clip, found, root, leave_out) for clip, found in zip(listing.clips, seen, strict=True)
-    ]
+    found = listing(data, shelf)
+    seen = _seen(found.clips, root, executor, show)
+    rows = [_row(clip, one, root, leave_out) for clip, one in zip(found.clips, seen, strict=True)]
     header = {
         "data": asked(data), "root": str(root.resolve()),
         "metadata": str(metadata.resolve()) if metadata else None,
         "leave_out": sorted(leave_out), "scanned": datetime.now(UTC).isoformat(timespec="seconds"),
-        "classes": list(listing.classes), "class_list": listing.class_list,
-        "multi_label": listing.multi_label, "heads": dict(listing.heads),
-        "official": dict(listing.official), "notes": list(listing.notes),
+        "classes": list(found.classes), "class_list": found.class_list,
+        "multi_label": found.multi_label, "heads": dict(found.heads),
+        "official": dict(found.official), "notes": list(found.notes),
     }  # fmt: skip
     return Snapshot("", header, pd.DataFrame(rows))
 
@@ -93,13 +92,13 @@ def opened(
     Raises MbtError where there are none, and with all that `scan` raises.
     """
     if where is not None and not where.is_dir() and path_of(results, where.name).exists():
-        path = path_of(results, where.name)
-        if (of := header_of(path)["data"]) != asked(data):
+        named = path_of(results, where.name)
+        if (of := header_of(named)["data"]) != asked(data):
             raise MbtError(
-                f"{path} holds the clips of {_settings(of)}, and this needs those of"
+                f"{named} holds the clips of {_settings(of)}, and this needs those of"
                 f" {_settings(asked(data))}: scan these under another name."
             )
-        return load(path)
+        return load(named)
     if where is None:
         return _of_fingerprint(data, results)
     if path := frozen_of(data, where, results):

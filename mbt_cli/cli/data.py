@@ -15,7 +15,9 @@ app = typer.Typer(
     no_args_is_help=True, help="Datasets: look at all clips, prepare them, list what was looked at."
 )
 
-RecipeName = Annotated[str, typer.Option("--recipe", help="The recipe whose dataset it is, such as vggsound.")]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help="The recipe whose dataset it is, such as vggsound.")
+]
 Folder = Annotated[Path, typer.Option("--data", help="The folder with the clips.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; by default one a core.", show_default=False)
@@ -64,6 +66,8 @@ def scan(
     except KeyboardInterrupt:
         raise Stopped("Stopped. The same command goes on where it was.") from None
     console.print(account(seen, all_classes=classes), crop=False)
+    if seen.used.empty:
+        raise MbtError("No clip can be used: nothing is frozen.")
     if not name and (before := frozen_of(spec, data, results)):
         if header_of(before)["fingerprint"] == seen.fingerprint:
             console.print(f"Frozen already, and the same: {before}.", highlight=False)

@@ -6,6 +6,7 @@ import numpy as np
 
 from mbt_cli.data.clip import read_clip
 from mbt_cli.data.manifest import Entry
+from mbt_cli.data.media import BOTH
 from mbt_cli.data.views import audio_view, video_view
 from mbt_cli.dataset import Views
 
@@ -23,7 +24,7 @@ def excerpt(
     """
     found = {}
     for share in dict.fromkeys(at.values()):
-        of = tuple(m for m in at if at[m] == share)
+        of = tuple(m for m in BOTH if at.get(m) == share)
         clip = read_clip(
             entry.path, start_s=_start_s(entry, views, share), span_s=views.span_s,
             frames=views.frames, lasts_s=_length_s(entry), of=of, short_side=short_side,

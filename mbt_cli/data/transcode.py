@@ -202,7 +202,9 @@ class _Film:
         assert self.video is not None
         sides = picture.width, picture.height
         short = min(self.form.short_side, *sides)
-        across, down = (max(2, round(side * (short // 2 * 2) / min(sides) / 2) * 2) for side in sides)
+        across, down = (
+            max(2, round(side * (short // 2 * 2) / min(sides) / 2) * 2) for side in sides
+        )
         rgb = self.scaler.reformat(picture, across, down, "rgb24", threads=1).to_ndarray()
         upright = np.ascontiguousarray(np.rot90(rgb, picture.rotation // 90))
         if self.size is None:
