@@ -1,12 +1,17 @@
 """What the model eats of a clip: geometry of pictures, time and pitch of log-mels."""
 
 import warnings
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 import torch
+from conftest import SHARED
+from torchaudio.compliance.kaldi import fbank
 
-from mbt_cli.data.views import RATE_HZ, audio_view, video_view
+from mbt_cli.data.clip import read_clip
+from mbt_cli.data.views import FORMS, RATE_HZ, audio_view, video_view
+from mbt_cli.dataset import Views
 
 STEPS = 97
 
@@ -147,3 +152,62 @@ def test_an_awkward_rate_costs_little_memory_and_no_drift():
     energy = audio_view(impulse, 44_101, 41, STEPS)[0].float().exp().sum(1)
     assert int(energy.argmax()) == 95
     assert float(energy[94] / energy[96]) == pytest.approx(1, rel=0.02)
+
+
+def as_ast_does(wave: np.ndarray, steps: int) -> torch.Tensor:
+    """The lines of AST's `src/dataloader.py` that make a spectrogram of a waveform."""
+    waveform = torch.from_numpy(wave)[None]
+    waveform = waveform - waveform.mean()
+    rows = fbank(waveform, htk_compat=True, sample_frequency=16_000, use_energy=False,
+                 window_type="hanning", num_mel_bins=128, dither=0.0, frame_shift=10)  # fmt: skip
+    missing = steps - rows.shape[0]
+    if missing > 0:
+        return torch.nn.ZeroPad2d((0, 0, 0, missing))(rows)
+    return rows[0:steps, :]
+
+
+@pytest.mark.parametrize("steps", [71, 97, 98, 99, 100, 131])
+def test_asts_form_is_what_asts_own_code_makes_rounded_to_float16(steps):
+    rng = np.random.default_rng(13)
+    for wave in (rng.standard_normal(RATE_HZ), 0.3 + 0.01 * rng.standard_normal(RATE_HZ)):
+        wave = wave.astype(np.float32)
+        view = audio_view(wave, RATE_HZ, 128, steps, "ast")
+        assert view.shape == (1, steps, 128) and view.dtype == torch.float16
+        assert torch.equal(view[0], as_ast_does(wave, steps).half())
+        assert (view[0].float() - as_ast_does(wave, steps)).abs().max() <= 0.004
+
+
+def test_asts_form_of_real_sound_at_16_khz_is_what_asts_own_code_makes():
+    path = SHARED / "data" / "videos" / "nasa_13013.mp4"
+    if not path.exists():
+        pytest.skip(f"needs the real video {path}")
+    clip = read_clip(path, start_s=1.0, span_s=7.0, frames=1, of=("audio",))
+    assert clip.rate_hz == 16_000
+    view = audio_view(clip.sound, clip.rate_hz, 128, 700, "ast")[0]
+    assert torch.equal(view, as_ast_does(clip.sound, 700).half())
+    assert (view[:698] != 0).all() and (view[698:] == 0).all()
+
+
+def test_asts_form_is_made_of_the_sound_at_16_khz():
+    low, high = (
+        audio_view(sine(1_234, rate_hz, rate_hz), rate_hz, 128, 98, "ast")[0, 3:-3].float()
+        for rate_hz in (RATE_HZ, 48_000)
+    )
+    audible = low > 0
+    assert audible.any() and (low - high)[audible].abs().max() < 0.05
+
+
+def test_asts_form_of_silence_is_finite_and_of_too_little_sound_is_zeros():
+    assert audio_view(np.zeros(RATE_HZ, np.float32), RATE_HZ, 128, 98, "ast").max() < -15.9
+    for samples, rows in ((0, 0), (399, 0), (400, 1), (559, 1), (560, 2)):
+        sound = np.full(samples, 0.1, np.float32)
+        view = audio_view(sound, RATE_HZ, 128, 7, "ast")[0]
+        assert (view != 0).any(dim=1).sum() == rows
+    loud = audio_view(sine(997, 44_100, 44_100, 1e6), 44_100, 128, STEPS, "ast")
+    assert loud.isfinite().all()
+
+
+def test_every_form_of_a_spectrogram_that_can_be_asked_for_is_there():
+    assert set(FORMS) == set(get_args(get_type_hints(Views)["spectrogram"]))
+    sound = sine(440, RATE_HZ, RATE_HZ)
+    assert torch.equal(audio_view(sound, RATE_HZ, 31, 9), audio_view(sound, RATE_HZ, 31, 9, "mbt"))
