@@ -23,7 +23,7 @@ CHANCE, BAND = 0.5, 0.05
 
 
 def main() -> None:
-    manifest = open_manifest(recipe("synthetic").data, None)
+    manifest = open_manifest(recipe("synthetic").data)
     entries = [entry for entry in manifest.entries if entry.split != "train"]
     if not entries[-1].path.exists():
         raise MbtError("Nothing is rendered yet: run mbt-cli ablate --grid fusion_layer first.")

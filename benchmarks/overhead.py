@@ -64,7 +64,7 @@ def train(epochs: int, seeds: int) -> Seconds:
 
     torch.set_num_threads(1)
     base = recipe("synthetic")
-    manifest = open_manifest(base.data, None)
+    manifest = open_manifest(base.data)
     data = Cached(manifest, folder_of(manifest, base.data.views))
 
     def seconds(fusion: str, seed: int, epochs: int) -> float:

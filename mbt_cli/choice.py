@@ -1,17 +1,12 @@
 """What is looked at where it is not said in full: the best bottleneck run, a clip by its name."""
 
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 from mbt_cli.dataset import Synthetic
 from mbt_cli.errors import MbtError
 from mbt_cli.metrics import primary
 from mbt_cli.runs import Run, finished, run_of
 from mbt_cli.wiring import FSN, streams
-
-C = TypeVar("C")
-T = TypeVar("T")
 
 
 def chosen(results: Path, key: str | None) -> tuple[Run, str]:
@@ -61,23 +56,14 @@ def clip_of(run: Run, video: Path) -> tuple[Path, tuple[str, ...] | None]:
     spec = run.experiment.data
     if video.exists() or not isinstance(spec, Synthetic):
         return video, None
-    from mbt_cli.data import open_manifest, rendered
+    from mbt_cli.data import one_by_one, open_manifest, rendered
 
     manifest = open_manifest(spec, None)
     for entry in manifest.entries:
         if entry.name == video.as_posix():
-            rendered(spec, [entry], _one_by_one)
+            rendered(spec, [entry], one_by_one)
             return entry.path, tuple(manifest.classes[label] for label in entry.labels)
     return video, None
-
-
-def _one_by_one(
-    title: str,  # noqa: ARG001  # nobody waits long for one clip
-    function: Callable[[C, T], Any],
-    shared: C,
-    things: Sequence[T],
-) -> Iterator[tuple[int, Any]]:
-    return enumerate(function(shared, thing) for thing in things)
 
 
 def _bottleneck(run: Run) -> bool:

@@ -89,7 +89,12 @@ class Findings:
     @cached_property
     def left_out(self) -> dict[str, str]:
         """Clips that could not be read, and why."""
-        lost = {name: why for run in self.runs for name, why in run.facts["left_out"].items()}
+        lost = {
+            name: why
+            for run in self.runs
+            for some in (run.facts["left_out"], run.status.get("lost", {}))
+            for name, why in some.items()
+        }
         return dict(sorted(lost.items()))
 
 

@@ -75,12 +75,14 @@ def enough(
         lost = [e.name for e in manifest.entries if e.split == split and e.name in left_out]
         there, expected = manifest.count(split) - len(lost), _expected(manifest, split)
         if not there:
-            why = left_out[lost[0]] if lost else "It has none."
-            raise MbtError(f"No clip of the {split} split can be read. {why}")
+            why = left_out[lost[0]] if lost else f"Of {expected:,} expected ones there is none."
+            more = f" Lost: {manifest.lost}." if manifest.lost else ""
+            raise MbtError(f"No clip of the {split} split can be read. {why}{more}")
         if there < min_coverage * expected:
+            why = f" Lost: {manifest.lost}." if manifest.lost else ""
             raise MbtError(
                 f"{named}The {split} split has {there:,} of {expected:,} expected clips"
-                f" ({there / expected:.1%}). Mend or add clips, or do without them:"
+                f" ({there / expected:.1%}).{why} Mend or add clips, or do without them:"
                 f" --min-coverage {floor(100 * there / expected) / 100}."
             )
 

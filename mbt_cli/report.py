@@ -236,7 +236,7 @@ def _sources(found: Findings) -> list[str]:
             f"Dataset `{data.dataset}`, fingerprint `{data.fingerprint}`: it changes when clips,"
             " labels or splits do.",
             f"Clips as listed: {clips}. Could not be read: {len(found.left_out):,}.",
-            f"Classes ({len(data.classes)}): {', '.join(data.classes)}.",
+            f"Classes ({data.class_list or len(data.classes)}): {', '.join(data.classes)}.",
         ]),
         "## Versions and hardware",
         _lines([*machines, f"Code: {', '.join(codes)}.", f"Run with: `{findings.command(study)}`"]),

@@ -79,6 +79,11 @@ def manifest_of(
         return open_manifest(data, where)
     with Local(os.cpu_count() or 1, 1, SILENCE_S) as executor:
         seen = opened(data, where, results, metadata=metadata, executor=executor, show=show)
+    used, listed = len(seen.used), len(seen.table)
+    show.say(
+        f"Clips of the scan {seen.name}, of {seen.header['scanned'][:10]}: {used:,} of {listed:,}"
+        f" ({used / listed:.1%}), fingerprint {seen.fingerprint}."
+    )
     return seen.manifest
 
 
@@ -125,7 +130,7 @@ def _of_fingerprint(data: Data, results: Path) -> Snapshot:
             return load(path)
     known = f" ({', '.join(path.stem for path in paths)})" if paths else ""
     raise MbtError(
-        f"Where are the clips of {data.dataset}? Give --data, their folder or the name of a frozen"
+        f"The dataset {data.dataset} needs --data: the folder with its clips, or the name of a frozen"
         f" scan of it{known}."
     )
 

@@ -6,7 +6,7 @@ results/<study>/study.json      <study> is <grid>-<recipe>, and the settings tha
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,20 @@ class Data:
     multi_label: bool
     clips: Mapping[str, int]
     """In each split, as listed; what could be read stands with each run's figures."""
+    expected: Mapping[str, int] = field(default_factory=dict)
+    """Clips of each split by the metadata, found or not; {} where nothing can be missing."""
+    class_list: str = ""
+    """What the list of classes is called, with its version."""
+    lost: str = ""
+    """Why not all that were expected are here."""
+
+    @property
+    def coverage(self) -> str:
+        """How many of the expected clips there are, in each split."""
+        return ", ".join(
+            f"{split} {self.clips[split]:,} of {n:,} ({self.clips[split] / max(n, 1):.1%})"
+            for split, n in self.expected.items()
+        )
 
 
 @dataclass(frozen=True)
@@ -146,6 +160,9 @@ def ask(
         says=dict(manifest.says),
         multi_label=manifest.multi_label,
         clips={split: manifest.count(split) for split in SPLITS},
+        expected=dict(manifest.expected),
+        class_list=manifest.class_list,
+        lost=manifest.lost,
     )
     words = [grid.name, recipe, *(f"{n.split('.')[-1]}={v}" for n, v in settings.items())]
     return Study(

@@ -349,13 +349,15 @@ def test_a_clip_that_cannot_be_read_is_named_and_needs_leave_to_be_left_out(
     words += ["--recipe", "grid_corpus", "--data", root, "--workers", 1, "--seeds", 1]
     words += ["--grid", tmp_path / "one.py", "--results", tmp_path / "results"]
     said = refused(mbt("ablate", *words, MLFLOW_TRACKING_URI=logged))
-    assert "2 of 32 clips cannot be read" in said and "--min-coverage 0.93" in said
-    done = mbt("ablate", *words, "--min-coverage", "0.93", MLFLOW_TRACKING_URI=logged)
+    assert "The train split has 14 of 16 expected clips (87.5%)" in said
+    assert f"1 empty (such as {second.stem}" in said and "--min-coverage 0.87." in said
+    done = mbt("ablate", *words, "--min-coverage", "0.87", MLFLOW_TRACKING_URI=logged)
     assert done.returncode == 0, done.stderr
-    assert "They are left out." in done.stdout
+    assert "30 of 32 (93.8%)" in done.stdout
     (run,) = finished(tmp_path / "results").values()
-    assert set(run.facts["left_out"]) == {first.name, second.name}
-    assert "2 clips could not be read" in mbt("report", "--results", tmp_path / "results").stdout
+    assert not run.facts["left_out"]
+    report = " ".join(mbt("report", "--results", tmp_path / "results").stdout.split())
+    assert "Coverage of the expected clips: train 14 of 16 (87.5%)" in report
 
 
 def test_real_clips_run_end_to_end(mbt, grid_clips, tmp_path, logged):

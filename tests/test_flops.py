@@ -116,11 +116,13 @@ def test_its_help_loads_nothing_heavy():
 
 
 def test_the_number_of_classes_is_that_of_the_clips(grid_clips):
-    from mbt_cli.data import open_manifest
+    from mbt_cli.data import datasets, open_manifest
+    from mbt_cli.data.shelf import Shelf
 
     corpus = recipe("grid_corpus")
-    assert classes_of(SYNTHETIC.data) == len(open_manifest(SYNTHETIC.data, None).classes) == 14
-    assert classes_of(corpus.data) == len(open_manifest(corpus.data, grid_clips).classes) == 4
+    listed = datasets.listing(corpus.data, Shelf(grid_clips))
+    assert classes_of(SYNTHETIC.data) == len(open_manifest(SYNTHETIC.data).classes) == 14
+    assert classes_of(corpus.data) == len(listed.classes) == 4
 
 
 def test_a_recipe_and_its_fields_set_the_price(flops):

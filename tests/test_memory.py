@@ -93,10 +93,8 @@ from mbt_cli.train import fit
 from tests_of_memory import Kept, experiment
 
 how = experiment()
-manifest = data.open_manifest(how.data, None)
-def work(title, function, jobs, total):
-    return (function(job, lambda _: None) for job in jobs)
-cached = data.make_ready(how.data, manifest, work)
+manifest = data.open_manifest(how.data)
+cached = data.make_ready(how.data, manifest, data.one_by_one)
 torch.set_num_threads(1)
 fit(how.at("training.batch_size", 4).at("training.epochs", 1), cached, Kept())
 if sys.argv[1] == "short":

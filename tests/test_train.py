@@ -12,10 +12,12 @@ from mbt_cli import data, memory
 from mbt_cli.descent import learning_rate, optimizer_of
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Training
+from mbt_cli.feed import drawn, normalised
 from mbt_cli.mixup import draw
 from mbt_cli.model.mbt import predict
 from mbt_cli.recipes import recipe
-from mbt_cli.train import batch_of, drawn, evaluate, fit
+from mbt_cli.scoring import evaluate
+from mbt_cli.train import fit
 
 BASE = recipe("synthetic")
 SMALL = replace(
@@ -52,12 +54,14 @@ class Killed(Exception):
 def cached(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MBT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        manifest = data.open_manifest(SMALL.data, None)
+        manifest = data.open_manifest(SMALL.data)
+        return data.make_ready(SMALL.data, manifest, data.one_by_one)
 
-        def work(title, function, jobs, total):
-            return (function(job, lambda _: None) for job in jobs)
 
-        return data.make_ready(SMALL.data, manifest, work)
+def shown(cached, places):
+    """The normalised views of some clips."""
+    views = SMALL.data.views
+    return normalised({m: cached.arrays[m][places] for m in views.shapes}, views, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +114,12 @@ def test_another_seed_moves_initialisation_and_order(cached, fitted):
 def test_an_order_is_drawn_for_every_epoch_and_seed(cached, monkeypatch):
     seen = []
 
-    def watched(data, places, *rest):
-        seen.append(places.tolist())
-        return batch_of(data, places, *rest)
+    def watched(wanted):
+        wanted = list(wanted)
+        seen.extend(one.places.tolist() for one in wanted)
+        return type(cached).batches(cached, wanted)
 
-    monkeypatch.setattr("mbt_cli.train.batch_of", watched)
+    monkeypatch.setattr(cached, "batches", watched)
     orders = []
     for seed in (0, 1):
         seen.clear()
@@ -145,7 +150,7 @@ def test_an_early_best_epoch_is_gone_back_to(cached):
         if run.epoch < wild.training.epochs:
             break
     assert run.epoch < wild.training.epochs
-    scored = evaluate(run.model, wild, cached, Evaluation(split="validation"))[1]
+    scored = evaluate(run.model, wild, cached, Evaluation(split="validation")).figures
     assert scored["mAP"] == pytest.approx(run.validation["mAP"])
 
 
@@ -155,7 +160,7 @@ def test_the_model_kept_is_that_of_the_epoch_best_on_validation(cached, fitted):
     assert len(found) == 3
     assert run.epoch == found.index(max(found)) + 1
     assert run.validation["mAP"] == max(found)
-    scored = evaluate(run.model, SMALL, cached, Evaluation(split="validation"))[1]
+    scored = evaluate(run.model, SMALL, cached, Evaluation(split="validation")).figures
     assert scored["mAP"] == pytest.approx(max(found))
     for name, tensor in log.weights[-1].items():
         assert torch.equal(tensor, run.model.state_dict()[name])
@@ -170,8 +175,9 @@ def test_the_loss_is_logged_over_every_step(fitted):
 
 
 def test_scores_are_the_mean_of_the_modalities_logits(cached, fitted):
-    scores, found = evaluate(fitted[0].model, SMALL, cached, Evaluation())
-    inputs = batch_of(cached, cached.places("test"), SMALL.data.views, ("audio", "video"), "cpu")
+    done = evaluate(fitted[0].model, SMALL, cached, Evaluation())
+    scores, found = done.scores, done.figures
+    inputs = shown(cached, cached.places("test"))
     with torch.no_grad():
         logits = fitted[0].model(inputs)
     np.testing.assert_allclose(scores, sum(logits.values()).numpy() / 2, rtol=1e-4, atol=1e-5)
@@ -180,24 +186,23 @@ def test_scores_are_the_mean_of_the_modalities_logits(cached, fitted):
 
 
 def test_scores_do_not_depend_on_what_else_is_in_the_batch(cached, fitted):
-    views, both, test = SMALL.data.views, ("audio", "video"), cached.places("test")
+    test = cached.places("test")
     with torch.no_grad():
-        alone = fitted[0].model(batch_of(cached, test[3:4], views, both, "cpu"))
-        beside = fitted[0].model(batch_of(cached, test, views, both, "cpu"))
+        alone = fitted[0].model(shown(cached, test[3:4]))
+        beside = fitted[0].model(shown(cached, test))
     torch.testing.assert_close(predict(alone)[0], predict(beside)[3], rtol=1e-4, atol=1e-5)
 
 
 def test_views_are_normalised_by_the_settings(cached):
     views = replace(SMALL.data.views, video_mean=3.0, video_std=7.0, audio_mean=-2.0, audio_std=5.0)
     at = cached.places("train")[:2]
-    batch = batch_of(cached, at, views, ("audio", "video"), "cpu")
+    batch = normalised({m: cached.arrays[m][at] for m in views.shapes}, views, "cpu")
     np.testing.assert_allclose(
         batch["video"], (cached.arrays["video"][at].astype(np.float32) - 3) / 7, rtol=1e-5
     )
     np.testing.assert_allclose(
         batch["audio"], (cached.arrays["audio"][at].astype(np.float32) + 2) / 5, rtol=1e-5
     )
-    assert list(batch_of(cached, at, views, ("video",), "cpu")) == ["video"]
 
 
 def test_the_schedule_is_linear_warm_up_times_a_cosine_that_starts_after_it():
@@ -275,8 +280,8 @@ def test_both_optimizers_learn(cached, name):
 def test_bfloat16_is_in_the_products_and_scores_come_back_in_float32(cached):
     experiment = SMALL.at("training.precision", "bfloat16").at("training.epochs", 1)
     run = fit(experiment, cached, Kept())
-    scores, _ = evaluate(run.model, experiment, cached, Evaluation())
-    exact, _ = evaluate(run.model, SMALL, cached, Evaluation())
+    scores = evaluate(run.model, experiment, cached, Evaluation()).scores
+    exact = evaluate(run.model, SMALL, cached, Evaluation()).scores
     assert scores.dtype == np.float32
     assert 0 < abs(scores - exact).max() < 0.2
     assert run.model.head.weight.dtype == torch.float32
@@ -294,10 +299,10 @@ def test_gradients_are_clipped_to_the_norm_asked(cached):
 
 
 def test_an_evaluation_with_bottlenecks_off_leaves_the_model_as_it_was(cached, fitted):
-    off, as_trained = (evaluate(fitted[0].model, SMALL, cached, how)[0] for how in (
+    off, as_trained = (evaluate(fitted[0].model, SMALL, cached, how).scores for how in (
         Evaluation(fusion="late"), Evaluation()))  # fmt: skip
     assert abs(off - as_trained).max() > 1e-4
-    inputs = batch_of(cached, cached.places("test"), SMALL.data.views, ("audio", "video"), "cpu")
+    inputs = shown(cached, cached.places("test"))
     evaluate(fitted[0].model, SMALL, cached, Evaluation(fusion="late"))
     with torch.no_grad():
         np.testing.assert_allclose(predict(fitted[0].model(inputs)), as_trained, atol=1e-5)

@@ -25,6 +25,16 @@ class Work(Protocol):
     ) -> Iterator[tuple[int, Any]]: ...
 
 
+def one_by_one(
+    title: str,  # noqa: ARG001  # nobody waits for it
+    function: Callable[[C, T], Any],
+    shared: C,
+    things: Sequence[T],
+) -> Iterator[tuple[int, Any]]:
+    """Work done here and now."""
+    return enumerate(function(shared, thing) for thing in things)
+
+
 def open_manifest(data: Synthetic, root: Path | None = None) -> Manifest:
     """The clips of the built-in world. Raises MbtError where a folder is given for them."""
     from mbt_cli.data import world

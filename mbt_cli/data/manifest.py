@@ -46,6 +46,8 @@ class Manifest:
     """Clips of each split by the metadata, found or not; {} where nothing can be missing."""
     class_list: str = ""
     """What the list of classes is called, with its version."""
+    lost: str = ""
+    """Why not all that were expected are here: how many for each reason, and one of them."""
 
     def count(self, split: str) -> int:
         """Clips in a split."""

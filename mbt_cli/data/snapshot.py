@@ -78,7 +78,19 @@ class Snapshot:
             heads=dict(self.header["heads"]),
             expected={split: int((self.table["split"] == split).sum()) for split in SPLITS},
             class_list=self.header["class_list"],
+            lost=self.lost,
         )
+
+    @property
+    def lost(self) -> str:
+        """How many clips are lost for each reason, and one of them."""
+        unused = self.table[~self.table["used"]]
+        said = []
+        for reason, rows in unused.groupby("reason", sort=False):
+            first = rows.iloc[0]
+            why = f": {first['detail'].rstrip('.')}" if reason != "missing" and reason else ""
+            said.append(f"{len(rows):,} {reason or 'left out'} (such as {first['name']}{why})")
+        return "; ".join(said)
 
     def save(self, results: Path) -> Path:
         """Freezes it under its name. Raises Unwritable, and MbtError where the name is taken."""
