@@ -9,6 +9,7 @@ import pytest
 from rendered import noise, numbers, render
 
 from mbt_cli.data.clip import ClipError, read_clip
+from mbt_cli.data.probe import probe
 
 BEEP_S = 0.023
 BEEPS_S = np.cumsum([0.31, *np.tile([0.37, 0.53, 0.29, 0.41], 7)])  # some 11.5 s, no two alike
@@ -145,6 +146,26 @@ def test_of_several_streams_those_are_read_that_the_file_calls_its_default(tmp_p
         place = round(start_s * 8_000)
         truth = noise(2, 8_000, seed=chosen)[0, place : place + 8_000]
         assert np.allclose(clip.sound, truth, atol=1e-4)
+
+
+@pytest.mark.parametrize("sound_first", [False, True])
+def test_the_last_pictures_are_there_whichever_stream_comes_first(tmp_path, sound_first):
+    """A decoder holds back pictures that wait for their turn, until it is asked for the last."""
+    path, made = tmp_path / "last.mp4", tmp_path / "made.mp4"
+    render(made, times_s=np.arange(50) / 25, sound=noise(3, 8_000), rate_hz=8_000,
+           options={"bf": "3", "g": "100"})  # fmt: skip
+    with av.open(str(made)) as source, av.open(str(path), "w") as file:
+        streams = sorted(source.streams, key=lambda stream: stream.type, reverse=not sound_first)
+        copies = {stream.index: file.add_stream_from_template(stream) for stream in streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                file.mux(packet)
+    for start_s, frames in ((0.0, 50), (1.6, 10), (1.9, 2)):
+        span = {"start_s": start_s, "span_s": 2.0 - start_s - 0.02, "frames": frames}
+        for of in (("video", "audio"), ("video",)):
+            assert numbers(read_clip(path, **span, of=of).frames)[-1] == 49
+    assert (probe(path).frames, probe(path).video_end_s) == (50, 2.0)
 
 
 @pytest.mark.parametrize("name", ["tags.avi", "tags.mp4", "tags.mkv"])

@@ -124,8 +124,7 @@ def _takers(
 def _take(media: Media, pictures: Pictures | None, sound: Sound | None, deadline: Deadline) -> None:
     """Decodes until both have what they need."""
     for packet in media.packets(deadline):
-        seen = media.video is not None and packet.stream_index == media.video.index
-        taker = pictures if seen else sound
+        taker = pictures if media.shows(packet) else sound
         if taker is None or taker.done:
             continue
         for frame in packet.decode():

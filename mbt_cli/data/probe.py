@@ -142,8 +142,7 @@ def _frames(
             packet = next(packets, None)
             if packet is None:
                 return
-            is_video = media.video is not None and packet.stream_index == media.video.index
-            taker = seen if is_video else heard
+            taker = seen if media.shows(packet) else heard
             if taker is None or taker.done:
                 continue
             at_s = media.time_s(packet)
