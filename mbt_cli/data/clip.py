@@ -75,11 +75,11 @@ def read_clip(
         raise ValueError(f"No clip: {lasts_s=}.")
     middles_s = (np.arange(frames) + 0.5) * span_s / frames
     once_s = span_s if lasts_s is None else min(lasts_s, span_s)
-    span = Span(path, start_s, once_s, [], short_side, sought=False)
+    span = Span(path, float(start_s), float(once_s), [], short_side, sought=False)
     if once_s == span_s:
         moments = (start_s + middles_s).tolist()
         return _read(replace(span, moments=moments), of, Deadline(limit_s))
-    turned_s = np.round(middles_s / once_s, 9) % 1 * once_s  # 0.9 s are 3 times 0.3 s, not 2.99
+    turned_s = np.round(middles_s / once_s, 9) % 1 * once_s  # else 0.6 s are 2.99 times 0.2 s
     moments_s, order = np.unique(start_s + turned_s, return_inverse=True)
     clip = _read(replace(span, moments=moments_s.tolist()), of, Deadline(limit_s))
     pictures = clip.frames[order] if "video" in of else clip.frames
@@ -124,8 +124,7 @@ def _takers(
 def _take(media: Media, pictures: Pictures | None, sound: Sound | None, deadline: Deadline) -> None:
     """Decodes until both have what they need."""
     for packet in media.packets(deadline):
-        seen = media.video is not None and packet.stream_index == media.video.index
-        taker = pictures if seen else sound
+        taker = pictures if media.shows(packet) else sound
         if taker is None or taker.done:
             continue
         for frame in packet.decode():

@@ -70,6 +70,11 @@ class Media:
             deadline.check(self.path)
             yield packet
 
+    def shows(self, packet: Packet) -> bool:  # type: ignore[type-arg]
+        """Whether it belongs to the pictures, and so at the end the one that asks for the last
+        ones, whose `stream_index` is always 0."""
+        return self.video is not None and packet.stream.index == self.video.index
+
     def time_s(self, packet: Packet) -> float | None:  # type: ignore[type-arg]
         stamp = packet.dts if packet.pts is None else packet.pts
         return None if stamp is None else float(stamp * packet.time_base) - self.zero_s

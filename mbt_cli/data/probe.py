@@ -83,7 +83,8 @@ def probe(
         state = path.stat()
         found = replace(found, bytes=state.st_size)
         found = replace(found, hash=_hash(path, state.st_size, state.st_mtime_ns))
-        part = Part(path, start_s, inf if end_s is None else end_s, sought=False)
+        end_s = inf if end_s is None else float(end_s)
+        part = Part(path, float(start_s), end_s, sought=False)
         seen = _scan(part, Deadline(limit_s))
         return replace(seen, bytes=found.bytes, hash=found.hash)
     except ClipError as error:
@@ -141,8 +142,7 @@ def _frames(
             packet = next(packets, None)
             if packet is None:
                 return
-            is_video = media.video is not None and packet.stream_index == media.video.index
-            taker = seen if is_video else heard
+            taker = seen if media.shows(packet) else heard
             if taker is None or taker.done:
                 continue
             at_s = media.time_s(packet)
