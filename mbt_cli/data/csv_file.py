@@ -37,7 +37,7 @@ def listing(spec: Csv, shelf: Shelf) -> Listing:
         split = clip.split if clip.split in ("validation", "test") else chosen.get(clip.group)
         placed = tuple(sorted(places[label] for label in labels))
         clips.append(replace(clip, split=split or "train", labels=placed))
-    kept, notes = settled(clips, 0, 0)
+    kept, notes = settled(clips, 0.0, 0)
     return Listing(kept, classes, class_list("csv", classes), spec.multi_label, notes=tuple(notes))
 
 
@@ -103,7 +103,7 @@ def _chosen(path: Path, clips: list[tuple[int, Listed]], spec: Csv) -> dict[str,
             raise at(path, line, "the split is empty, but other rows have one.")
     if "validation" in said or "train" not in said:
         return {}
-    return _shared(path, {clip.group for _, clip in clips if clip.split == "train"}, spec, 0)
+    return _shared(path, {clip.group for _, clip in clips if clip.split == "train"}, spec, 0.0)
 
 
 def _shared(path: Path, groups: set[str], spec: Csv, test: float) -> dict[str, str]:

@@ -99,9 +99,8 @@ def segments(
         labels, before = [], 0
         for kind, number in zip(("verb", "noun"), numbers, strict=True):
             if not (number.isascii() and number.isdigit() and int(number) < len(words[kind])):
-                raise at(
-                    path, line, f"'{number}' is no {kind} class (0 to {len(words[kind]) - 1})."
-                )
+                last = f"EPIC_100_{kind}_classes.csv (0 to {len(words[kind]) - 1})"
+                raise at(path, line, f"'{number}' is no {kind} class of {last}.")
             if kind in kinds:
                 labels.append(before + int(number))
                 before = len(words[kind])

@@ -93,8 +93,8 @@ def _with_validation(found: Found, spec: Folder, shelf: Shelf) -> Found:
             classes[label].append(name)
     chosen: dict[str, str] = {}
     for label, names in classes.items():
-        _enough(shelf, label, len(names), spec.validation, 0)
-        chosen |= shares(names, spec.validation, 0, f"{spec.split_seed} ")
+        _enough(shelf, label, len(names), spec.validation, 0.0)
+        chosen |= shares(names, spec.validation, 0.0, f"{spec.split_seed} ")
     return [(label, name, chosen.get(name, split)) for label, name, split in found]
 
 

@@ -112,8 +112,8 @@ class Shelf:
         Raises MbtError where several different files fit.
         """
         for name in names:
-            for same in (True, False):
-                fitting = [p for p in self._called(name, same) if not form or _begins(p, form)]
+            for version in (False, True):
+                fitting = [p for p in self._called(name, version) if not form or _begins(p, form)]
                 if fitting:
                     return _only(sorted(fitting), name)
         return None
@@ -126,27 +126,27 @@ class Shelf:
 
     def missing(self, *names: str) -> str:
         """That none of these tables is there, and what there is of such a name."""
-        others = [
-            str(p) for name in names for same in (True, False) for p in self._called(name, same)
-        ]
-        but = f" ({', '.join(others[:3])}: other rows at line 1)" if others else ""
+        every = (p for name in names for v in (False, True) for p in self._called(name, v))
+        others = list(dict.fromkeys(map(str, every)))
+        but = f" ({', '.join(others[:3])}: other rows from line 1)" if others else ""
         return f"No {' or '.join(names)} lies below {self.shelves}{but}."
 
     def tables(self, ending: str) -> list[Path]:
         """All tables of this kind, sorted."""
         return sorted(p for paths in self._tables.values() for p in paths if p.suffix == ending)
 
-    def _called(self, name: str, same: bool) -> list[Path]:
+    def _called(self, name: str, version: bool) -> list[Path]:
+        """The tables of this name, or those that are called a version of it."""
         stem, _, ending = name.rpartition(".")
 
-        def fits(found: str) -> bool:
-            if same:
-                return found == name
-            return found != name and found.startswith(f"{stem}.") and found.endswith(f".{ending}")
+        def is_version(found: str) -> bool:
+            begins = found.startswith(f"{stem}.") and found.endswith(f".{ending}")
+            return begins and found != name
 
-        if self.given is not None and (fits(self.given.name) or self.given.name == name):
+        if self.given is not None and (self.given.name == name or is_version(self.given.name)):
             return [self.given]
-        return [path for path in self._tables.get(stem, ()) if fits(path.name)]
+        paths = self._tables.get(stem, ())
+        return [p for p in paths if (is_version(p.name) if version else p.name == name)]
 
 
 def _walk(root: Path, unreadable: list[str]) -> Iterator[tuple[str, str, str]]:
