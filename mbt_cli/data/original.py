@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import av
 from av import AudioFrame, AudioStream, FFmpegError, VideoFrame, VideoStream
@@ -31,7 +30,7 @@ class Original:
     audio: AudioStream | None
 
     @classmethod
-    def open(cls, path: Path, limit_s: float) -> Self:
+    def open(cls, path: Path, limit_s: float) -> "Original":
         """Raises ClipError."""
         if not path.exists():
             raise ClipError(f"{path} does not exist.")
@@ -80,7 +79,7 @@ class Original:
             for packet in self.file.demux(*self.streams):
                 for frame in packet.decode():
                     if isinstance(frame, VideoFrame | AudioFrame):
-                        if packet.is_corrupt or frame.is_corrupt:
+                        if frame.is_corrupt:
                             what = f"damaged {packet.stream.type} packet"
                             raise self.fault(f"has a {what} at {frame.time or 0:.2f} s")
                         yield frame

@@ -12,7 +12,7 @@ is floats instead (PCM), which decode as fast. AAC would save another half and i
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -62,7 +62,7 @@ class Prepared:
         self.rest = np.zeros(0, np.float32)
         self.sounded = 0
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Prepared":
         return self
 
     def __exit__(self, *_: object) -> None:
