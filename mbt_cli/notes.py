@@ -112,8 +112,8 @@ def _clips(found: Findings) -> Iterable[str]:
     counts = sorted({int(n) for cell in found.cells for n in cell.test("clips")})
     yield f"Test figures are over {' or '.join(f'{n:,}' for n in counts)} clips."
     if found.study.data.expected:
-        lost = f" Lost: {found.study.data.lost}." if found.study.data.lost else ""
-        yield f"Coverage of the expected clips: {found.study.data.coverage}.{lost}"
+        why = f" Lost: {found.study.data.lost}." if found.study.data.lost else ""
+        yield f"Coverage of the expected clips: {found.study.data.coverage}.{why}"
     if lost := found.left_out:
         first = "; ".join(f"{name} ({why})" for name, why in list(lost.items())[:NAMED])
         more = f"; and {len(lost) - NAMED} more" if len(lost) > NAMED else ""

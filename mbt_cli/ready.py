@@ -28,7 +28,9 @@ CACHE_GB = 64.0
 class Bars(Protocol):
     """What the user sees while clips are made ready."""
 
-    def bar(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    def bar(
+        self, title: str, total: int, things: str = "clips"
+    ) -> AbstractContextManager[Callable[[int], None]]:
         """A bar for so many things; call what it gives with how many more are done."""
 
     def say(self, sentence: str) -> None:

@@ -75,10 +75,10 @@ def ablate(
     from mbt_cli.ablate import plan as plan_runs
     from mbt_cli.environment import device_of
     from mbt_cli.executors import Local
+    from mbt_cli.intake import manifest_of
     from mbt_cli.ready import ready
     from mbt_cli.record import Record, writable
     from mbt_cli.runs import FAILED, FINISHED, Run, run_folder
-    from mbt_cli.scan import manifest_of
     from mbt_cli.study import ask, base_of
     from mbt_cli.tables import plan_table, price
     from mbt_cli.terminal import Screen, stdout

@@ -23,6 +23,9 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; by default one a core.", show_default=False)
 ]
 
+NAMED = 20
+"""Files that are named where none could be made of them; the rest is counted."""
+
 
 @app.command()
 def scan(
@@ -48,7 +51,8 @@ def scan(
     from mbt_cli.census import account
     from mbt_cli.data.snapshot import header_of
     from mbt_cli.executors import Local
-    from mbt_cli.scan import REMARKS, free_name, frozen_of
+    from mbt_cli.intake import free_name, frozen_of
+    from mbt_cli.scan import REMARKS
     from mbt_cli.scan import scan as look
     from mbt_cli.source import SILENCE_S
     from mbt_cli.terminal import Screen, stdout
@@ -78,6 +82,44 @@ def scan(
         )
     path = replace(seen, name=name or free_name(results, spec.dataset)).save(results)
     console.print(f"Frozen: {path}. Runs take these clips by --data {path.stem}.", highlight=False)
+
+
+@app.command()
+def prepare(
+    of: RecipeName,
+    data: Folder,
+    to: Annotated[Path, typer.Option(help="The folder for the small files.")],
+    metadata: Metadata = None,
+    settings: Settings = None,
+    workers: Workers = None,
+) -> None:
+    """Make small files of a dataset's, from which random windows decode fast: short side 256 px, 25
+    pictures a second, a key frame a second, mono sound at 16 kHz.
+
+    The folder is one of the same dataset, with its metadata. Stopped or killed, the same command
+    goes on where it was; a file that was changed is made anew.
+    """
+    from mbt_cli.executors import Local
+    from mbt_cli.prepare import prepare as make
+    from mbt_cli.terminal import Screen, stdout
+
+    console, spec = stdout(), _spec(of, settings)
+    try:
+        with Local(workers or os.cpu_count() or 1, 1) as executor:
+            done = make(spec, data, metadata, to, executor=executor, show=Screen(console))
+    except KeyboardInterrupt:
+        raise Stopped("Stopped. The same command goes on where it was.") from None
+    before, now = (size / 1e6 for size in done.bytes)
+    console.print(
+        f"{done.files - len(done.failed):,} of {done.files:,} files are in {to}, {done.before:,} of"
+        f" them from before: {now:,.1f} MB, of {before:,.1f} MB.",
+        highlight=False,
+    )
+    for path, why in list(done.failed.items())[:NAMED]:
+        console.print(f"- {path}: {why}", markup=False, highlight=False, soft_wrap=True)
+    if len(done.failed) > NAMED:
+        console.print(f"- and {len(done.failed) - NAMED:,} more.", highlight=False)
+    console.print(f"Next: mbt-cli data scan --recipe {of} --data {to}", highlight=False)
 
 
 @app.command("list")

@@ -29,9 +29,9 @@ def evaluate(
     from mbt_cli.environment import device_of
     from mbt_cli.executors import executor_of
     from mbt_cli.experiment import Evaluation
+    from mbt_cli.intake import manifest_of
     from mbt_cli.ready import ready
     from mbt_cli.runs import run_of
-    from mbt_cli.scan import manifest_of
     from mbt_cli.terminal import Screen, headline, stdout
 
     console, run, how = stdout(), run_of(results, key), Evaluation()

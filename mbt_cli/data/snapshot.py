@@ -86,10 +86,11 @@ class Snapshot:
         """How many clips are lost for each reason, and one of them."""
         unused = self.table[~self.table["used"]]
         said = []
-        for reason, rows in unused.groupby("reason", sort=False):
+        reasons = unused["reason"].replace("", "left out")
+        for reason, rows in unused.groupby(reasons, sort=False):
             first = rows.iloc[0]
-            why = f": {first['detail'].rstrip('.')}" if reason != "missing" and reason else ""
-            said.append(f"{len(rows):,} {reason or 'left out'} (such as {first['name']}{why})")
+            why = f": {first['detail'].rstrip('.')}" if first["detail"] and reason != "missing" else ""
+            said.append(f"{len(rows):,} {reason!s} (such as {first['name']}{why})")
         return "; ".join(said)
 
     def save(self, results: Path) -> Path:

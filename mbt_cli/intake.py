@@ -1,0 +1,101 @@
+"""Which clips a command takes: built in, frozen by an earlier scan, or looked for now."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from mbt_cli.data import open_manifest
+from mbt_cli.data.manifest import Manifest
+from mbt_cli.data.snapshot import Snapshot, asked, frozen, header_of, load, path_of
+from mbt_cli.dataset import Data, Synthetic
+from mbt_cli.errors import MbtError
+from mbt_cli.executors import Executor, Local
+from mbt_cli.ready import Bars
+from mbt_cli.scan import scan
+from mbt_cli.source import SILENCE_S
+
+
+def manifest_of(
+    data: Data, where: Path | None, metadata: Path | None, results: Path, show: Bars
+) -> Manifest:
+    """The clips of a dataset, built in or frozen; looked for where they never were. Raises MbtError
+    as `opened` does."""
+    if isinstance(data, Synthetic):
+        return open_manifest(data, where)
+    with Local(os.cpu_count() or 1, 1, SILENCE_S) as executor:
+        seen = opened(data, where, results, metadata=metadata, executor=executor, show=show)
+    used, listed = len(seen.used), len(seen.table)
+    show.say(
+        f"Clips of the scan {seen.name}, of {seen.header['scanned'][:10]}: {used:,} of {listed:,}"
+        f" ({used / listed:.1%}), fingerprint {seen.fingerprint}."
+    )
+    return seen.manifest
+
+
+def opened(
+    data: Data, where: Path | None, results: Path, *, metadata: Path | None = None,
+    executor: Executor, show: Bars,
+) -> Snapshot:  # fmt: skip
+    """The clips of a dataset: of the frozen scan of this name, of this folder, or that has this
+    fingerprint; a folder that was never scanned is scanned now, and that is frozen.
+
+    Raises MbtError where there are none, and with all that `scan` raises.
+    """
+    if where is not None and not where.is_dir() and path_of(results, where.name).exists():
+        named = path_of(results, where.name)
+        if (of := header_of(named)["data"]) != asked(data):
+            raise MbtError(
+                f"{named} holds the clips of {_settings(of)}, and this needs those of"
+                f" {_settings(asked(data))}: scan these under another name."
+            )
+        return load(named)
+    if where is None:
+        return _of_fingerprint(data, results)
+    if path := frozen_of(data, where, results):
+        return load(path)
+    seen = scan(data, where, metadata, leave_out=(), executor=executor, show=show)
+    if seen.used.empty:
+        raise MbtError(
+            f"No clip of {data.dataset} can be used: of {len(seen.table):,} listed ones"
+            f" {seen.lost}. mbt-cli data scan shows all."
+        )
+    if path := frozen_of(data, where, results):
+        return load(path)  # another command has scanned it meanwhile
+    seen = replace(seen, name=free_name(results, data.dataset))
+    show.say(f"Frozen as {seen.save(results)}: later commands take these clips.")
+    return seen
+
+
+def frozen_of(data: Data, root: Path, results: Path) -> Path | None:
+    """The last frozen scan of a dataset in this folder."""
+    for path in frozen(results):
+        header = header_of(path)
+        if (header["root"], header["data"]) == (str(root.resolve()), asked(data)):
+            return path
+    return None
+
+
+def _of_fingerprint(data: Data, results: Path) -> Snapshot:
+    paths = list(frozen(results))
+    for path in paths:
+        if header_of(path)["fingerprint"] == data.fingerprint:
+            return load(path)
+    known = f" ({', '.join(path.stem for path in paths)})" if paths else ""
+    raise MbtError(
+        f"The dataset {data.dataset} needs --data: the folder with its clips, or the name of a frozen"
+        f" scan of it{known}."
+    )
+
+
+def free_name(results: Path, dataset: str) -> str:
+    """A name that no scan has."""
+    names = (dataset if turn == 1 else f"{dataset}-{turn}" for turn in count(1))
+    return next(name for name in names if not path_of(results, name).exists())
+
+
+def _settings(of: Mapping[str, Any]) -> str:
+    """A dataset's settings in few words."""
+    return ", ".join(f"{name}={value}" for name, value in of.items())
