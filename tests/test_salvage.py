@@ -1,0 +1,72 @@
+"""Things done in chunks by real processes, some of which die or hang."""
+
+import os
+import signal
+import time
+from itertools import count
+
+import pytest
+
+from mbt_cli.executors import Died, Here, Local
+from mbt_cli.salvage import salvaged
+
+
+def fate(factor, thing):
+    if thing == "dies":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if thing == "hangs":
+        time.sleep(600)
+    if thing == "bug":
+        raise ValueError(thing)
+    return factor * thing
+
+
+@pytest.fixture(scope="module")
+def local():
+    with Local(2, silence_s=2.0) as executor:
+        yield executor
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_each_thing_is_done_once_and_has_its_own_place(local, size):
+    done = sorted(salvaged(local, fate, 3, range(7), size))
+    assert done == [(place, 3 * place) for place in range(7)]
+    assert sorted(salvaged(Here(), fate, 3, range(7), size)) == done
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+@pytest.mark.parametrize("fatal", [[0], [6], [2, 3], [0, 1, 2, 3, 4, 5, 6]])
+def test_a_thing_that_kills_its_process_costs_itself_alone(local, size, fatal):
+    things = ["dies" if place in fatal else place for place in range(7)]
+    told = []
+    done = dict(salvaged(local, fate, 3, things, size, told.append))
+    assert sorted(done) == list(range(7)) and sum(told) == 7
+    for place, found in done.items():
+        if place in fatal:
+            assert isinstance(found, Died) and "SIGSEGV" in str(found)
+        else:
+            assert found == 3 * place
+
+
+def test_a_thing_that_hangs_is_stopped_and_costs_itself_alone(local):
+    done = dict(salvaged(local, fate, 1, [0, "hangs", 2, 3], 4))
+    assert "said nothing for 2 s" in str(done.pop(1))
+    assert done == {0: 0, 2: 2, 3: 3}
+
+
+def test_a_bug_ends_everything(local):
+    with pytest.raises(ValueError, match="bug"):
+        list(salvaged(local, fate, 1, [0, "bug", 2], 1))
+
+
+def test_things_are_taken_when_they_can_be_begun():
+    taken = count()
+    things = (next(taken) for _ in range(1000))
+    for place, _ in salvaged(Here(), fate, 1, things, 2):
+        if place == 5:
+            break
+    assert next(taken) < 9
+
+
+def test_no_things_are_no_work(local):
+    assert list(salvaged(local, fate, 1, [], 3)) == []
