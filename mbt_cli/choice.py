@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from mbt_cli.data import one_by_one, open_manifest, rendered
+from mbt_cli.data.manifest import Manifest
+from mbt_cli.data.snapshot import frozen, header_of, load
 from mbt_cli.dataset import Synthetic
 from mbt_cli.errors import MbtError
 from mbt_cli.metrics import primary
@@ -49,21 +52,30 @@ def chosen(results: Path, key: str | None) -> tuple[Run, str]:
     return best, why
 
 
-def clip_of(run: Run, video: Path) -> tuple[Path, tuple[str, ...] | None]:
-    """A video file, of which no labels are known; or a clip of the built-in world that the run
-    knows by this name (`test/00002`), with its true labels. What is not there any more of these is
+def clip_of(run: Run, video: Path, results: Path) -> tuple[Path, tuple[str, ...] | None]:
+    """A video file, of which no labels are known; or a clip of the run's own dataset by its name
+    (`test/00002`), with its true labels. What is not there any more of the built-in world is
     rendered again."""
-    spec = run.experiment.data
-    if video.exists() or not isinstance(spec, Synthetic):
+    if video.exists() or (manifest := _manifest(run, results)) is None:
         return video, None
-    from mbt_cli.data import one_by_one, open_manifest, rendered
-
-    manifest = open_manifest(spec, None)
+    spec = run.experiment.data
     for entry in manifest.entries:
         if entry.name == video.as_posix():
-            rendered(spec, [entry], one_by_one)
+            if isinstance(spec, Synthetic):
+                rendered(spec, [entry], one_by_one)
             return entry.path, tuple(manifest.classes[label] for label in entry.labels)
     return video, None
+
+
+def _manifest(run: Run, results: Path) -> Manifest | None:
+    """The clips that a run was trained on, where they are still known."""
+    spec = run.experiment.data
+    if isinstance(spec, Synthetic):
+        return open_manifest(spec)
+    for path in frozen(results):
+        if header_of(path)["fingerprint"] == spec.fingerprint:
+            return load(path).manifest
+    return None
 
 
 def _bottleneck(run: Run) -> bool:

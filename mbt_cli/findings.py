@@ -37,11 +37,15 @@ class Cell:
     """Executed cost over late fusion's, as a fraction."""
     exchanges: bool
     """Whether any modality can come to depend on another."""
+    common: frozenset[str] | None = None
+    """The test clips that all runs of the study scored, where some scored others than others."""
 
     @cached_property
     def figures(self) -> list[Any]:
-        """Every run's figures on the test clips."""
-        return [run.figures(Evaluation()) for run in self.runs]
+        """Every run's figures on the test clips that all runs scored."""
+        if self.common is None:
+            return [run.figures(Evaluation()) for run in self.runs]
+        return [run.figures_on(self.common) for run in self.runs]
 
     def test(self, *path: str) -> list[float]:
         """A figure of every run on the test clips, where it is defined."""
@@ -89,12 +93,7 @@ class Findings:
     @cached_property
     def left_out(self) -> dict[str, str]:
         """Clips that could not be read, and why."""
-        lost = {
-            name: why
-            for run in self.runs
-            for some in (run.facts["left_out"], run.status.get("lost", {}))
-            for name, why in some.items()
-        }
+        lost = {name: why for run in self.runs for name, why in run.unread.items()}
         return dict(sorted(lost.items()))
 
 
@@ -105,14 +104,22 @@ def findings_of(study: Study, results: Path) -> Findings:
         raise MbtError(
             f"{results} holds no finished run of {study.name}. Run them: {command(study)}"
         )
-    cells = []
+    cells, common = [], _common([run for runs in found.values() for run in runs])
     for one in study.cells:
         model, classes = one.model, len(study.data.classes)
         wired = layers(model.fusion, model.fusion_layer, model.depth, model.modalities)
         talks = exchanges(wired, model.modalities)
         price, extra = cost(one, classes), overhead(one, classes)
-        cells.append(Cell(_name(study, one), one, found[one.cell], price, extra, talks))
+        cells.append(Cell(_name(study, one), one, found[one.cell], price, extra, talks, common))
     return Findings(study, cells)
+
+
+def _common(runs: Sequence[Run]) -> frozenset[str] | None:
+    """The test clips that all runs scored; None where each scored the same ones."""
+    if len({frozenset(run.unread) for run in runs}) == 1:
+        return None
+    names = [frozenset(run.scores(Evaluation())["names"].tolist()) for run in runs]
+    return frozenset.intersection(*names) if len(set(names)) > 1 else None
 
 
 def table(found: Findings) -> pd.DataFrame:

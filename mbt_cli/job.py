@@ -78,6 +78,7 @@ def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
             "cost": {"parameters": job.cost.parameters, "macs": job.cost.macs},
             "classes": list(manifest.classes),
             "heads": dict(manifest.heads),
+            "groups": {name: list(of) for name, of in manifest.groups.items()},
             "multi_label": manifest.multi_label,
             "left_out": data.left_out,
             "code": code(),

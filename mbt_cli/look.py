@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mbt_cli import canvas, film, overlay, poster
@@ -112,7 +113,9 @@ def look(
     weights = run.weights()
     clip = _given(video, start_s, views)
     seen = {
-        "audio": audio_view(clip.sound, clip.rate_hz, views.mel_bins, views.steps),
+        "audio": audio_view(
+            clip.sound, clip.rate_hz, views.mel_bins, views.steps, views.spectrogram
+        ),
         "video": video_view(clip.frames, views.size),
     }
     network = build(model, views.shapes, len(classes))
@@ -125,7 +128,7 @@ def look(
     with autocast(experiment.training, device):
         logits, found = rollout(network, inputs)
     (answer,) = predict(logits).float().cpu()
-    scores = answer.sigmoid() if run.facts["multi_label"] else answer.softmax(0)
+    scores = _probabilities(answer, run)
     ranked = sorted(zip(classes, scores.tolist(), strict=True), key=lambda one: -one[1])
     heat = {
         m: spread(cast("Embed", network.embed[m]), one / one.mean(), views.shapes[m][1:]).numpy()
@@ -133,6 +136,14 @@ def look(
     }
     spectrogram = seen["audio"][0].float().numpy()
     return Look(run, video, start_s, clip, spectrogram, dict(ranked), found, heat, truth)
+
+
+def _probabilities(answer: Tensor, run: Run) -> Tensor:
+    """Of logits (c,): each on its own where a clip may have several labels, else in each head."""
+    if run.facts["multi_label"]:
+        return answer.sigmoid()
+    sizes = [*run.facts.get("heads", {}).values()] or [len(answer)]
+    return torch.cat([head.softmax(0) for head in answer.split(sizes)])
 
 
 def _given(video: Path, start_s: float, views: Views) -> Clip:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 Figures = dict[str, Any]
 """Plain values for JSON; one that is not defined (AUC of a class without positives) is None."""
@@ -47,7 +47,8 @@ def figures(
     found["d_prime"] = d_prime(found["AUC"])
     if heads:
         sizes = [*heads.values()]
-        found["top1"], found["top5"] = (joint_top(scores, labels, sizes, k) for k in (1, 5))
+        ranks = joint_ranks(scores, labels, sizes)
+        found["top1"], found["top5"] = (float((ranks < k).mean()) for k in (1, 5))
         ends = np.cumsum(sizes)[:-1]
         parts = zip(heads, *(np.split(x, ends, axis=1) for x in (scores, labels)), strict=True)
         found["heads"] = {
@@ -105,20 +106,27 @@ def joint_top(
     """Top-k accuracy of all heads together: an action is right where verb and noun are.
 
     `heads` are the numbers of classes of the answers, side by side in c. A combination's score is
-    the product of the heads' softmaxes.
+    the product of the heads' softmaxes; of equal ones the first counts as the higher.
     """
+    return float((joint_ranks(scores, labels, heads) < k).mean())
+
+
+def joint_ranks(
+    scores: Float[np.ndarray, "n c"], labels: Float[np.ndarray, "n c"], heads: Sequence[int]
+) -> Int64[np.ndarray, " n"]:
+    """How many combinations of the heads' classes score higher than a clip's true one."""
     from scipy.special import log_softmax
 
-    ends = np.cumsum(heads)[:-1]
-    hits = [
-        top(
-            _combined([log_softmax(head, axis=1) for head in np.split(some, ends, axis=1)], np.add),
-            _combined(np.split(truth, ends, axis=1), np.multiply),
-            k,
+    ends, ranks = np.cumsum(heads)[:-1], np.zeros(len(scores), np.int64)
+    for row, (some, truth) in enumerate(zip(scores[:, None], labels[:, None], strict=True)):
+        each = [log_softmax(head, axis=1) for head in np.split(some, ends, axis=1)]
+        (score,) = _combined(each, np.add)
+        (true,) = _combined(np.split(truth, ends, axis=1), np.multiply)
+        ranks[row] = min(
+            (score > score[place]).sum() + (score[:place] == score[place]).sum()
+            for place in np.flatnonzero(true)
         )
-        for some, truth in zip(scores[:, None], labels[:, None], strict=True)
-    ]
-    return float(np.mean(hits))
+    return ranks
 
 
 def _combined(parts: Sequence[np.ndarray], how: np.ufunc) -> np.ndarray:

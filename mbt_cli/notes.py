@@ -110,6 +110,11 @@ def _chance(found: Findings) -> Iterable[str]:
 
 def _clips(found: Findings) -> Iterable[str]:
     counts = sorted({int(n) for cell in found.cells for n in cell.test("clips")})
+    if any(cell.common is not None for cell in found.cells):
+        yield (
+            "Some runs could not read clips that others scored: all figures are over the test clips"
+            " that every run scored."
+        )
     yield f"Test figures are over {' or '.join(f'{n:,}' for n in counts)} clips."
     if found.study.data.expected:
         why = f" Lost: {found.study.data.lost}." if found.study.data.lost else ""

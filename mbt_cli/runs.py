@@ -25,7 +25,7 @@ from mbt_cli import settings
 from mbt_cli.cost import Cost
 from mbt_cli.errors import MbtError, UnknownName
 from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.metrics import Figures
+from mbt_cli.metrics import Figures, figures
 
 RUNNING, FINISHED, FAILED = "running", "finished", "failed"
 
@@ -83,6 +83,21 @@ class Run:
         """What an evaluation found; None where it was not asked for."""
         path = self.evaluation(how) / "evaluation.json"
         return read(path)["figures"] if path.exists() else None
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """Clips that could not be read, before it began or since then, and why."""
+        return {**self.facts["left_out"], **self.status.get("lost", {})}
+
+    def figures_on(self, clips: frozenset[str]) -> Figures:
+        """What it finds on some of its test clips, by their names."""
+        arrays, facts = self.scores(Evaluation()), self.facts
+        rows = np.isin(arrays["names"], list(clips))
+        return figures(
+            arrays["scores"][rows], arrays["labels"][rows].astype(np.float32), facts["classes"],
+            groups=facts.get("groups", {}), multi_label=facts["multi_label"],
+            heads=facts.get("heads", {}),
+        )  # fmt: skip
 
     def scores(self, how: Evaluation) -> dict[str, np.ndarray]:
         """`scores` (n, c) float32, `labels` (n, c) uint8, `names` (n,) of an evaluation."""

@@ -43,7 +43,7 @@ def attention_rollout(
     screen = Screen(console)
     run, why = chosen(results, key)
     screen.say(f"Run {run.key}: {run.experiment.title}, {why}.")
-    path, truth = clip_of(run, video)
+    path, truth = clip_of(run, video, results)
     one = look(run, path, start_s=start_s, device=device_of(device), truth=truth)
     screen.say(f"{video}, {one.span}.")
     console.print(told(one), crop=False)
