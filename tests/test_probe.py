@@ -92,6 +92,11 @@ def test_what_lies_outside_the_clip_is_not_decoded(tmp_path, monkeypatch):
     found = probe(path, 40.0, 43.0)
     assert (found.reason, found.frames) == ("", 75)
     assert 75 < len(told) < 75 + 2 * 25 + 9
+    told.clear()
+    path.write_bytes(bad(path, (41.0, 41.2)))
+    found = probe(path, 40.0, 43.0)
+    assert found.reason == "damaged" and found.frames > 50
+    assert len(told) < 75 + 2 * 25 + 9, "damage within the clip needs no second look"
 
 
 def test_pictures_are_measured_upright(good):
@@ -266,6 +271,12 @@ def test_a_clip_past_the_end_of_either_stream_is_out_of_the_file(good):
     assert found.reason == "out_of_file"
     assert found.detail.endswith("has sound until 6.70 s, and the clip starts at 6.80 s.")
     assert not probe(good, 6.6, 9.0).reason, "what is short is another's to judge"
+
+
+@pytest.mark.parametrize("clip", [(3.0, 3.0), (3.0, 2.0), (-1.0, 2.0), (float("nan"), 2.0)])
+def test_a_clip_that_metadata_put_nowhere_is_out_of_the_file(good, clip):
+    assert why(good, *clip) == "out_of_file"
+    assert probe(good, *clip).hash == probe(good).hash
 
 
 def test_a_file_that_takes_too_long_is_given_up(good, monkeypatch):

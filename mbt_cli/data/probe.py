@@ -85,6 +85,8 @@ def probe(
         found = replace(found, hash=_hash(path, state.st_size, state.st_mtime_ns))
         end_s = inf if end_s is None else float(end_s)
         part = Part(path, float(start_s), end_s, sought=False)
+        if not 0 <= start_s < end_s:
+            raise ClipError(f"{path} has no clip from {start_s:g} s to {end_s:g} s.", "out_of_file")
         seen = _scan(part, Deadline(limit_s))
         return replace(seen, bytes=found.bytes, hash=found.hash)
     except ClipError as error:
