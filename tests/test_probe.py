@@ -234,6 +234,19 @@ def test_one_bad_packet_in_the_middle_is_damage(tmp_path, lossy):
     assert why(path) == "damaged"
 
 
+def test_a_picture_that_is_only_half_there_is_damage_where_it_is_on_display(tmp_path):
+    path = render(tmp_path / "half.mkv", sound=noise(7, 8_000), rate_hz=8_000, audio="pcm_s16le",
+                  video="mpeg2video", options={"g": "12"})  # fmt: skip
+    with av.open(str(path)) as file:
+        place, size = next((p.pos, p.size) for p in file.demux(video=0) if p.pts == 1920)
+    content = bytearray(path.read_bytes())
+    content[place + size // 2 : place + size * 7 // 10] = b"\xff" * (size * 7 // 10 - size // 2)
+    path.write_bytes(content)
+    assert why(path) == why(path, 1.5, 2.0) == "damaged"
+    assert probe(path).detail == f"{path} has a damaged picture at 1.92 s."
+    assert not probe(path, 0.0, 1.92).reason and not probe(path, 3.0).reason
+
+
 def test_a_sample_that_is_no_number_is_damage(tmp_path):
     found = probe(silence(tmp_path, float("nan")))
     assert (found.reason, found.peak) == ("damaged", 0.0)
