@@ -6,6 +6,7 @@ The files are rendered (`tests/rendered.py`), or real ones beside the checkout.
 import functools
 import os
 import pickle
+from contextlib import nullcontext
 from dataclasses import astuple, fields, replace
 from hashlib import blake2b
 from itertools import count
@@ -19,8 +20,8 @@ from rendered import noise, render
 
 from mbt_cli.data import media
 from mbt_cli.data.clip import ClipError, read_clip
-from mbt_cli.data.evidence import SILENT
-from mbt_cli.data.fault import REASONS
+from mbt_cli.data.evidence import SILENT, Heard, Part
+from mbt_cli.data.fault import REASONS, Unreached
 from mbt_cli.data.probe import Probe, probe
 
 DATA = SHARED / "data"
@@ -104,6 +105,58 @@ def test_pictures_are_measured_upright(good):
         pytest.skip("needs the real video_90.mov")
     found = probe(DATA / "videos" / "video_90.mov")
     assert (found.width, found.height) == (320, 568)
+
+
+def copied(source: Path, path: Path, cover: bool = False, **options: str) -> Path:
+    """The packets of a file in another one, its first pictures as a cover if so asked."""
+    with av.open(str(source)) as old, av.open(str(path), "w", options=options) as new:
+        streams = {s.index: new.add_stream_from_template(s) for s in old.streams}
+        if cover:
+            streams[0].disposition = av.stream.Disposition.attached_pic
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    return path
+
+
+def test_a_file_that_does_not_know_how_long_it_is_lasts_as_long_as_it_decodes(tmp_path):
+    made = render(tmp_path / "made.mkv", sound=noise(7.1, 8_000), rate_hz=8_000,
+                  audio="pcm_s16le", options={"bf": "0"})  # fmt: skip
+    path = copied(made, tmp_path / "live.mkv", live="1")
+    with av.open(str(path)) as file:
+        assert file.duration is None
+    assert probe(path).duration_s == pytest.approx(7.1)
+
+
+def test_a_cover_is_no_video(tmp_path):
+    song = render(tmp_path / "song.mp4", times_s=[0.0], sound=noise(4, 44_100), video="mjpeg",
+                  pixels="yuvj420p")  # fmt: skip
+    path = copied(song, tmp_path / "covered.mp4", cover=True)
+    found = probe(path)
+    assert (why(path), found.video_streams, found.audio_streams) == ("no_video", 0, 1)
+
+
+def test_a_clip_in_a_file_without_an_index_is_told_from_its_start(tmp_path):
+    """There, seeking leads amid pictures that need others before them."""
+    path = render(tmp_path / "broadcast.ts", sound=noise(7, 48_000), rate_hz=48_000,
+                  audio="mp2", options={"g": "75", "bf": "0"})  # fmt: skip
+    assert probe(path).frames == 175
+    for start_s in (0.5, 2.3, 3.6, 5.2):
+        assert probe(path, start_s, start_s + 0.4).frames in (10, 11)
+
+
+def test_sound_that_is_reached_too_late_is_looked_for_farther_back(tmp_path):
+    part = Part(tmp_path / "a.mkv", 3.0, 4.0, sought=True)
+    with av.open(str(silence(tmp_path, 0.5))) as file:
+        opened = media.Media(tmp_path, file, None, file.streams.audio[0])
+        chunk = next(file.decode(audio=0))
+        for at_s, enough in ((2.79, True), (2.81, False), (3.5, False)):
+            chunk.pts = round(at_s / chunk.time_base)
+            heard = Heard(part, media.SoundTimes(opened))
+            with nullcontext() if enough else pytest.raises(Unreached, match="sounds from"):
+                heard.add(chunk)
+            Heard(replace(part, sought=False), media.SoundTimes(opened)).add(chunk)
 
 
 def silence(tmp_path: Path, amplitude: float, channels: int = 1) -> Path:
