@@ -16,13 +16,15 @@ import av
 import numpy as np
 import pytest
 from conftest import SHARED
-from rendered import noise, render
+from rendered import noise, numbers, render
 
 from mbt_cli.data import media
 from mbt_cli.data.clip import ClipError, read_clip
-from mbt_cli.data.evidence import SILENT, Heard, Part
+from mbt_cli.data.evidence import SILENT, Heard, Part, Seen
 from mbt_cli.data.fault import REASONS, Unreached
+from mbt_cli.data.pictures import Pictures
 from mbt_cli.data.probe import Probe, probe
+from mbt_cli.data.span import Span
 
 DATA = SHARED / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real media in {DATA}")
@@ -144,6 +146,24 @@ def test_a_clip_in_a_file_without_an_index_is_told_from_its_start(tmp_path):
     assert probe(path).frames == 175
     for start_s in (0.5, 2.3, 3.6, 5.2):
         assert probe(path, start_s, start_s + 0.4).frames in (10, 11)
+
+
+def test_pictures_before_the_first_key_frame_reached_are_not_looked_at(tmp_path):
+    """Decoders that make something up of them do not always say so."""
+    path = render(tmp_path / "a.mp4", times_s=np.arange(50) / 25, options={"g": "25", "bf": "0"})
+    span = Span(path, 1.2, 0.4, [1.3, 1.5], None, sought=True)
+    part = Part(path, 1.2, 1.6, sought=True)
+    with av.open(str(path)) as file:
+        opened = media.Media(path, file, file.streams.video[0], None)
+        takers = [
+            taker(asked, media.PictureTimes(opened, file.streams.video[0]))
+            for taker, asked in ((Pictures, span), (Seen, part))
+        ]
+        for k, picture in enumerate(file.decode(video=0)):
+            for taker in takers if k >= 7 else ():
+                taker.add(picture)
+                assert (taker.on_display is not None) == (k >= 25)
+    assert numbers(takers[0].stack()) == [32, 37]
 
 
 def test_sound_that_is_reached_too_late_is_looked_for_farther_back(tmp_path):
