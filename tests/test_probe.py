@@ -6,6 +6,7 @@ The files are rendered (`tests/rendered.py`), or real ones beside the checkout.
 import functools
 import os
 import pickle
+from contextlib import nullcontext
 from dataclasses import astuple, fields, replace
 from hashlib import blake2b
 from itertools import count
@@ -15,13 +16,15 @@ import av
 import numpy as np
 import pytest
 from conftest import SHARED
-from rendered import noise, render
+from rendered import noise, numbers, render
 
 from mbt_cli.data import media
 from mbt_cli.data.clip import ClipError, read_clip
-from mbt_cli.data.evidence import SILENT
-from mbt_cli.data.fault import REASONS
+from mbt_cli.data.evidence import SILENT, Heard, Part, Seen
+from mbt_cli.data.fault import REASONS, Unreached
+from mbt_cli.data.pictures import Pictures
 from mbt_cli.data.probe import Probe, probe
+from mbt_cli.data.span import Span
 
 DATA = SHARED / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real media in {DATA}")
@@ -92,6 +95,11 @@ def test_what_lies_outside_the_clip_is_not_decoded(tmp_path, monkeypatch):
     found = probe(path, 40.0, 43.0)
     assert (found.reason, found.frames) == ("", 75)
     assert 75 < len(told) < 75 + 2 * 25 + 9
+    told.clear()
+    path.write_bytes(bad(path, (41.0, 41.2)))
+    found = probe(path, 40.0, 43.0)
+    assert found.reason == "damaged" and found.frames > 50
+    assert len(told) < 75 + 2 * 25 + 9, "damage within the clip needs no second look"
 
 
 def test_pictures_are_measured_upright(good):
@@ -99,6 +107,76 @@ def test_pictures_are_measured_upright(good):
         pytest.skip("needs the real video_90.mov")
     found = probe(DATA / "videos" / "video_90.mov")
     assert (found.width, found.height) == (320, 568)
+
+
+def copied(source: Path, path: Path, cover: bool = False, **options: str) -> Path:
+    """The packets of a file in another one, its first pictures as a cover if so asked."""
+    with av.open(str(source)) as old, av.open(str(path), "w", options=options) as new:
+        streams = {s.index: new.add_stream_from_template(s) for s in old.streams}
+        if cover:
+            streams[0].disposition = av.stream.Disposition.attached_pic
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    return path
+
+
+def test_a_file_that_does_not_know_how_long_it_is_lasts_as_long_as_it_decodes(tmp_path):
+    made = render(tmp_path / "made.mkv", sound=noise(7.1, 8_000), rate_hz=8_000,
+                  audio="pcm_s16le", options={"bf": "0"})  # fmt: skip
+    path = copied(made, tmp_path / "live.mkv", live="1")
+    with av.open(str(path)) as file:
+        assert file.duration is None
+    assert probe(path).duration_s == pytest.approx(7.1)
+
+
+def test_a_cover_is_no_video(tmp_path):
+    song = render(tmp_path / "song.mp4", times_s=[0.0], sound=noise(4, 44_100), video="mjpeg",
+                  pixels="yuvj420p")  # fmt: skip
+    path = copied(song, tmp_path / "covered.mp4", cover=True)
+    found = probe(path)
+    assert (why(path), found.video_streams, found.audio_streams) == ("no_video", 0, 1)
+
+
+def test_a_clip_in_a_file_without_an_index_is_told_from_its_start(tmp_path):
+    """There, seeking leads amid pictures that need others before them."""
+    path = render(tmp_path / "broadcast.ts", sound=noise(7, 48_000), rate_hz=48_000,
+                  audio="mp2", options={"g": "75", "bf": "0"})  # fmt: skip
+    assert probe(path).frames == 175
+    for start_s in (0.5, 2.3, 3.6, 5.2):
+        assert probe(path, start_s, start_s + 0.4).frames in (10, 11)
+
+
+def test_pictures_before_the_first_key_frame_reached_are_not_looked_at(tmp_path):
+    """Decoders that make something up of them do not always say so."""
+    path = render(tmp_path / "a.mp4", times_s=np.arange(50) / 25, options={"g": "25", "bf": "0"})
+    span = Span(path, 1.2, 0.4, [1.3, 1.5], None, sought=True)
+    part = Part(path, 1.2, 1.6, sought=True)
+    with av.open(str(path)) as file:
+        opened = media.Media(path, file, file.streams.video[0], None)
+        takers = [
+            taker(asked, media.PictureTimes(opened, file.streams.video[0]))
+            for taker, asked in ((Pictures, span), (Seen, part))
+        ]
+        for k, picture in enumerate(file.decode(video=0)):
+            for taker in takers if k >= 7 else ():
+                taker.add(picture)
+                assert (taker.on_display is not None) == (k >= 25)
+    assert numbers(takers[0].stack()) == [32, 37]
+
+
+def test_sound_that_is_reached_too_late_is_looked_for_farther_back(tmp_path):
+    part = Part(tmp_path / "a.mkv", 3.0, 4.0, sought=True)
+    with av.open(str(silence(tmp_path, 0.5))) as file:
+        opened = media.Media(tmp_path, file, None, file.streams.audio[0])
+        chunk = next(file.decode(audio=0))
+        for at_s, enough in ((2.79, True), (2.81, False), (3.5, False)):
+            chunk.pts = round(at_s / chunk.time_base)
+            heard = Heard(part, media.SoundTimes(opened))
+            with nullcontext() if enough else pytest.raises(Unreached, match="sounds from"):
+                heard.add(chunk)
+            Heard(replace(part, sought=False), media.SoundTimes(opened)).add(chunk)
 
 
 def silence(tmp_path: Path, amplitude: float, channels: int = 1) -> Path:
@@ -118,7 +196,7 @@ def test_silence_is_a_peak_of_the_mix_below_80_db(tmp_path):
     assert (opposed.silent, opposed.peak, opposed.channels) == (True, 0.0, 2)
     loud = silence(tmp_path, 1.7)
     assert probe(loud).peak == pytest.approx(1.7), "not clipped"
-    assert probe(loud, 0.0, 0.8).silent and probe(loud, 1.0).silent, "of the clip, not of the file"
+    assert probe(loud, 0.0, 0.87).silent and probe(loud, 0.88).silent, "the clip, to a sample"
     assert not probe(loud, 0.5, 1.5).silent
 
 
@@ -229,6 +307,19 @@ def test_one_bad_packet_in_the_middle_is_damage(tmp_path, lossy):
     assert why(path) == "damaged"
 
 
+def test_a_picture_that_is_only_half_there_is_damage_where_it_is_on_display(tmp_path):
+    path = render(tmp_path / "half.mkv", sound=noise(7, 8_000), rate_hz=8_000, audio="pcm_s16le",
+                  video="mpeg2video", options={"g": "12"})  # fmt: skip
+    with av.open(str(path)) as file:
+        place, size = next((p.pos, p.size) for p in file.demux(video=0) if p.pts == 1920)
+    content = bytearray(path.read_bytes())
+    content[place + size // 2 : place + size * 7 // 10] = b"\xff" * (size * 7 // 10 - size // 2)
+    path.write_bytes(content)
+    assert why(path) == why(path, 1.5, 2.0) == "damaged"
+    assert probe(path).detail == f"{path} has a damaged picture at 1.92 s."
+    assert not probe(path, 0.0, 1.92).reason and not probe(path, 3.0).reason
+
+
 def test_a_sample_that_is_no_number_is_damage(tmp_path):
     found = probe(silence(tmp_path, float("nan")))
     assert (found.reason, found.peak) == ("damaged", 0.0)
@@ -266,6 +357,12 @@ def test_a_clip_past_the_end_of_either_stream_is_out_of_the_file(good):
     assert found.reason == "out_of_file"
     assert found.detail.endswith("has sound until 6.70 s, and the clip starts at 6.80 s.")
     assert not probe(good, 6.6, 9.0).reason, "what is short is another's to judge"
+
+
+@pytest.mark.parametrize("clip", [(3.0, 3.0), (3.0, 2.0), (-1.0, 2.0), (float("nan"), 2.0)])
+def test_a_clip_that_metadata_put_nowhere_is_out_of_the_file(good, clip):
+    assert why(good, *clip) == "out_of_file"
+    assert probe(good, *clip).hash == probe(good).hash
 
 
 def test_a_file_that_takes_too_long_is_given_up(good, monkeypatch):

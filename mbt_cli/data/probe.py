@@ -78,21 +78,24 @@ def probe(
     Gives up after decoding for `limit_s` seconds of wall-clock. A bad file raises nothing.
     """
     found = Probe()
+    end_s = inf if end_s is None else end_s
     try:
         check_file(path)
-        state = path.stat()
-        found = replace(found, bytes=state.st_size)
-        found = replace(found, hash=_hash(path, state.st_size, state.st_mtime_ns))
-        end_s = inf if end_s is None else float(end_s)
-        part = Part(path, float(start_s), end_s, sought=False)
-        seen = _scan(part, Deadline(limit_s))
-        return replace(seen, bytes=found.bytes, hash=found.hash)
+        found = _of_disk(path)
+        if not 0 <= start_s < end_s:
+            raise ClipError(f"{path} has no clip from {start_s:g} s to {end_s:g} s.", "out_of_file")
+        part = Part(path, float(start_s), float(end_s), sought=False)
+        return replace(_scan(part, Deadline(limit_s)), bytes=found.bytes, hash=found.hash)
     except ClipError as error:
         return replace(found, reason=error.reason, detail=str(error))
     except OSError as error:
-        return replace(
-            found, reason=kind(error), detail=f"{path} cannot be read: {error.strerror}."
-        )
+        detail = f"{path} cannot be read: {error.strerror}."
+        return replace(found, reason=kind(error), detail=detail)
+
+
+def _of_disk(path: Path) -> Probe:
+    state = path.stat()
+    return Probe(bytes=state.st_size, hash=_hash(path, state.st_size, state.st_mtime_ns))
 
 
 @lru_cache(maxsize=64)  # the clips of one long video follow each other
