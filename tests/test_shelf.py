@@ -66,6 +66,7 @@ def test_a_clip_between_two_seconds_goes_by_its_exact_names_alone(tmp_path):
     shelf = Shelf(put(tmp_path, f"{ID}_30.mp4", f"{ID}_30.500.mp4", f"{ID}_1500_41000.mp4"))
     assert file_of(shelf, ID, 30.5, 41.0) == (tmp_path / f"{ID}_30.500.mp4", "clip")
     assert file_of(shelf, ID, 1.5, 41.0) == (tmp_path / f"{ID}_1500_41000.mp4", "clip")
+    assert file_of(Shelf(put(tmp_path / "b", f"{ID}_30_41.mp4")), ID, 30.0, 41.5)[0] is None
     assert listed(shelf, ID, 30.5, 41.0, "train", (0,)).name == f"{ID}_30.5"
     assert listed(shelf, ID, 30.0, 41.0, "train", (0,)).name == f"{ID}_30"
 
@@ -158,7 +159,9 @@ def test_the_very_name_wins_over_versions_and_the_first_name_over_the_others(tmp
 def test_different_tables_of_one_name_are_listed_and_equal_ones_are_one(tmp_path):
     put(tmp_path, "one/a.csv", "two/a.csv", text="same")
     assert Shelf(tmp_path).table("a.csv") == tmp_path / "one/a.csv"
-    put(tmp_path, "two/a.csv", text="more")  # of the same length
+    put(tmp_path, "two/a.csv", text="more")  # of the same length and time
+    for name in ("one/a.csv", "two/a.csv"):
+        os.utime(tmp_path / name, (7, 7))
     with pytest.raises(MbtError, match="several different files for a.csv: .*one.*two.*--metadata"):
         Shelf(tmp_path).table("a.csv")
     assert Shelf(tmp_path, tmp_path / "two").table("a.csv") == tmp_path / "two/a.csv"
