@@ -497,6 +497,20 @@ def test_what_goes_on_beyond_the_limit_is_refused(tmp_path):
     assert "s of its sound, and 14400 s are" in reason(heard)
 
 
+def test_a_last_picture_that_would_stay_for_weeks_is_refused(tmp_path):
+    good = render(tmp_path / "good.mp4", times_s=np.arange(5) / 25, options={"bf": "0"})
+    old = tmp_path / "weeks.mp4"
+    with av.open(str(good)) as file, av.open(str(old), "w") as long:
+        stream = long.add_stream_from_template(file.streams.video[0])
+        for packet in file.demux():
+            if packet.size:
+                if packet.pts == 4 * 512:
+                    packet.duration = 2**31 - 1
+                packet.stream = stream
+                long.mux(packet)
+    assert re.search(r"^goes on at \d+ s of its video, and 14400 s are allowed", reason(old))
+
+
 def test_killed_at_any_moment_it_leaves_nothing_under_the_name(tmp_path):
     old = render(tmp_path / "old.mp4", size=(240, 320), sound=noise(7, 44_100))
     target = tmp_path / "target" / "new.mp4"
