@@ -196,6 +196,24 @@ def test_a_crowded_chunk_at_any_place_cuts_nothing(tmp_path):
     assert np.allclose(sound, noise(7, 16_000)[0, : len(sound)], atol=1e-4)
 
 
+def test_sound_that_is_stamped_on_top_of_other_sound_keeps_to_its_stamps(tmp_path):
+    good = render(tmp_path / "good.mov", sound=noise(7, 16_000), rate_hz=16_000, audio="pcm_s16le")
+    old = tmp_path / "early.mkv"
+    with av.open(str(good)) as file, av.open(str(old), "w") as early:
+        streams = {s.index: early.add_stream_from_template(s) for s in file.streams}
+        for packet in file.demux():
+            if packet.size:
+                if packet.stream.type == "audio" and packet.pts > 48_000:
+                    packet.pts = packet.dts = packet.pts - min(800, (packet.pts - 48_000) // 2)
+                packet.stream = streams[packet.stream_index]
+                early.mux(packet)
+    new = prepared(old)
+    for start_s, early_s in ((0.5, 0), (5.0, 0.05)):
+        sound = read_clip(new, start_s=start_s, span_s=1.0, frames=1).sound
+        truth = noise(7, 16_000)[0, round((start_s + early_s) * 16_000) :][:16_000]
+        assert in_step(truth, 16_000, sound) < 1
+
+
 def test_sound_of_the_same_rate_is_kept_sample_by_sample_at_any_start(tmp_path):
     old = render(tmp_path / "exact.mov", sound=noise(7, 16_000), rate_hz=16_000, audio="pcm_s16le")
     new = prepared(old)
@@ -339,6 +357,29 @@ def test_a_stream_that_is_not_there_is_not_made_up(tmp_path):
     assert in_step(noise(4, 16_000)[0], 16_000, sound[: 4 * 16_000], least=0.98) < 0.1
 
 
+def test_pictures_with_b_frames_in_an_avi_come_in_the_order_they_are_shown(tmp_path):
+    """AVI has no presentation times, and FFmpeg's guesses are not in order."""
+    for name, video in (("old.avi", "mpeg4"), ("new.avi", "libx264")):
+        old = render(tmp_path / name, sound=noise(7, 8_000), rate_hz=8_000, video=video,
+                     audio="pcm_s16le", options={"g": "12", "bf": "3"})  # fmt: skip
+        shown = pictures(prepared(old))[0]
+        assert len(shown) > 170 and np.array_equal(np.diff(shown), np.ones(len(shown) - 1))
+
+
+def test_a_cover_is_no_video(tmp_path):
+    path = tmp_path / "song.mp4"
+    render(path, times_s=[0.0], sound=noise(4, 44_100), video="mjpeg", pixels="yuvj420p")
+    with av.open(str(path)) as song, av.open(str(tmp_path / "covered.mp4"), "w") as covered:
+        streams = [covered.add_stream_from_template(stream) for stream in song.streams]
+        streams[0].disposition = av.stream.Disposition.attached_pic
+        for packet in song.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                covered.mux(packet)
+    with av.open(str(prepared(tmp_path / "covered.mp4"))) as file:
+        assert [stream.type for stream in file.streams] == ["audio"]
+
+
 def test_pictures_alone_that_start_late_begin_at_once(tmp_path):
     """The file may begin with a stream that is not taken."""
     old = tmp_path / "two.mp4"
@@ -454,6 +495,20 @@ def test_what_goes_on_beyond_the_limit_is_refused(tmp_path):
     heard = render(tmp_path / "heard.mkv", times_s=(), sound=noise(2, 8_000), rate_hz=8_000,
                    audio="pcm_s16le", gap=(1.0, 5_000_000))  # fmt: skip
     assert "s of its sound, and 14400 s are" in reason(heard)
+
+
+def test_a_last_picture_that_would_stay_for_weeks_is_refused(tmp_path):
+    good = render(tmp_path / "good.mp4", times_s=np.arange(5) / 25, options={"bf": "0"})
+    old = tmp_path / "weeks.mp4"
+    with av.open(str(good)) as file, av.open(str(old), "w") as long:
+        stream = long.add_stream_from_template(file.streams.video[0])
+        for packet in file.demux():
+            if packet.size:
+                if packet.pts == 4 * 512:
+                    packet.duration = 2**31 - 1
+                packet.stream = stream
+                long.mux(packet)
+    assert re.search(r"^goes on at \d+ s of its video, and 14400 s are allowed", reason(old))
 
 
 def test_killed_at_any_moment_it_leaves_nothing_under_the_name(tmp_path):
