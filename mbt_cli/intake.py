@@ -85,8 +85,8 @@ def _of_fingerprint(data: Data, results: Path) -> Snapshot:
             return load(path)
     known = f" ({', '.join(path.stem for path in paths)})" if paths else ""
     raise MbtError(
-        f"The dataset {data.dataset} needs --data: the folder with its clips, or the name of a frozen"
-        f" scan of it{known}."
+        f"The dataset {data.dataset} needs --data: the folder with its clips, or the name of a"
+        f" frozen scan of it{known}."
     )
 
 

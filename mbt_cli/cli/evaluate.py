@@ -40,9 +40,7 @@ def evaluate(
         how = how.at(name, value)
     manifest = manifest_of(spec, data, metadata, results, screen)
     if manifest.fingerprint != spec.fingerprint:
-        console.print(
-            f"These are other clips ({manifest.fingerprint}) than the run was trained on."
-        )
+        screen.say("These are other clips than the run was trained on.")
         how = how.at("clips", manifest.fingerprint)
     readers = os.cpu_count() or 1
     with executor_of(readers, 1) as executor:

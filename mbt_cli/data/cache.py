@@ -23,7 +23,7 @@ from mbt_cli.dataset import Views
 from mbt_cli.files import sweep, whole, write, writing
 
 READ = 1
-ROOMS = ("clip", "views", "excerpt")
+ROOMS = ("clip", "fault", "media", "span", "pictures", "sound", "views", "excerpt")
 """The code that makes views of clips."""
 BLOCK = 2**20
 """Bytes of zeros at a time."""

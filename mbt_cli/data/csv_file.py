@@ -44,6 +44,7 @@ def listing(spec: Csv, shelf: Shelf) -> Listing:
 def file_of(shelf: Shelf) -> Path:
     """The file given with --metadata, else the only one that has the columns. Raises MbtError."""
     if shelf.given is not None:
+        shelf.taken.append(shelf.given)
         return shelf.given
     fitting = [path for path in shelf.tables(".csv") if set(NEEDED) <= _header(path)]
     if len(fitting) != 1:
@@ -52,6 +53,7 @@ def file_of(shelf: Shelf) -> Path:
             f"One csv file with the columns path and labels is needed below {shelf.shelves}, but"
             f" found {found}. Give it with --metadata clips.csv."
         )
+    shelf.taken.append(fitting[0])
     return fitting[0]
 
 
@@ -75,13 +77,19 @@ def _row(path: Path, line: int, fields: list[str], spec: Csv, shelf: Shelf) -> R
     start_s = seconds(path, line, start) if start else 0.0
     end_s = span(path, line, start or "0", end)[1] if end else None
     times = f"_{start or 0}" + (f"_{end}" if end else "") if start or end else ""
-    file = shelf.root / below
-    there = os.path.isfile(file)  # noqa: PTH113  # of a name too long Path.is_file raises
     clip = Listed(
-        below + times, split, (), file if there else None, start_s, end_s,
+        below + times, split, (), _file(shelf.root / below), start_s, end_s,
         "whole" if times else "clip", group or below,
     )  # fmt: skip
     return line, clip, labels
+
+
+def _file(path: Path) -> Path | None:
+    """The file itself, or the one that `mbt-cli data prepare` made of it."""
+    for one in (path, path.with_suffix(".mp4")) if path.suffix else (path,):
+        if os.path.isfile(one):  # noqa: PTH113  # of a name too long Path.is_file raises
+            return one
+    return None
 
 
 def _below(path: Path, line: int, name: str, shelf: Shelf) -> str:

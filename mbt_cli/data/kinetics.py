@@ -39,8 +39,8 @@ SOUNDS = (
     "playing violin", "playing xylophone", "ripping paper", "shoveling snow", "shuffling cards",
     "singing", "stomping grapes", "tap dancing", "tapping guitar", "tapping pen", "tickling",
 )  # fmt: skip
-"""Of the 34 classes of Arandjelovic and Zisserman 2017, made from a draft of Kinetics, those that
-are in Kinetics-400."""
+"""Of the 34 classes of Arandjelovic and Zisserman 2017 those whose names are in Kinetics-400, as
+public lists have them."""
 
 Clip = tuple[Listed, str]
 """A clip without labels, and its class."""

@@ -33,6 +33,8 @@ class Shelf:
     """The one table that the user named, which wins over all others it could be."""
     unreadable: tuple[str, ...]
     """Folders that could not be looked into."""
+    taken: list[Path]
+    """The tables that were asked for and found, so far."""
 
     def __init__(self, root: Path, metadata: Path | None = None) -> None:
         """Walks `root`. Tables are those below the folder `metadata` where it is given.
@@ -46,7 +48,7 @@ class Shelf:
                 f"--metadata {metadata} is neither a folder nor a file. Give the folder with the"
                 " dataset's csv files."
             )
-        self.root = root
+        self.root, self.taken = root, []
         self.given = metadata if metadata is not None and metadata.is_file() else None
         self.shelves = root if metadata is None or self.given else metadata
         self._stems: dict[str, str] = {}
@@ -115,7 +117,8 @@ class Shelf:
             for version in (False, True):
                 fitting = [p for p in self._called(name, version) if not form or _begins(p, form)]
                 if fitting:
-                    return _only(sorted(fitting), name)
+                    self.taken.append(only := _only(sorted(fitting), name))
+                    return only
         return None
 
     def needed(self, *names: str, source: str, form: str = "") -> Path:

@@ -89,7 +89,8 @@ class Snapshot:
         reasons = unused["reason"].replace("", "left out")
         for reason, rows in unused.groupby(reasons, sort=False):
             first = rows.iloc[0]
-            why = f": {first['detail'].rstrip('.')}" if first["detail"] and reason != "missing" else ""
+            detail = "" if reason == "missing" else first["detail"].rstrip(".")
+            why = f": {detail}" if detail else ""
             said.append(f"{len(rows):,} {reason!s} (such as {first['name']}{why})")
         return "; ".join(said)
 
