@@ -77,11 +77,14 @@ AIMS = {
 WHOLE = re.compile(r" in (<module>|_run_module_as_main)\n$|\n  \.\.\.\n$")
 """How the stacks of a process end: with the main thread's outermost frame, or where it is cut."""
 ROOMS = (
-    ("rendering", r"data/world\.py|data/__init__\.py:(make_ready|render_chunk)"),
-    ("caching", r"data/cache\.py:(fill|read_chunk|_lay_out)|data/(clip|views)\.py"),
+    ("rendering", r"data/world\.py|data/__init__\.py:(make_ready|rendered)"),
+    (
+        "caching",
+        r"data/cache\.py:(fill|read|_lay_out)|data/(clip|excerpt|media|pictures|sound|views)\.py",
+    ),
     ("checkpoint", r"record\.py:checkpoint|job\.py:step"),
     ("record", r"(record|study)\.py|claim\.py:(?!_keep_fresh)"),
-    ("training", r"(train|loss|mixup|memory|descent)\.py|model/"),
+    ("training", r"(train|scoring|feed|loss|mixup|memory|descent)\.py|model/"),
     (ELSEWHERE, r"executors\.py:run|tracking\.py"),
 )
 """What a thread is at, by the innermost of our functions that is named here."""
