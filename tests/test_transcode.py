@@ -129,7 +129,7 @@ def test_beeps_stay_where_they_were_to_a_millisecond_at_any_start(tmp_path):
 @pytest.mark.parametrize(("name", "late_s"), [("late.mp4", 0.61), ("late.mkv", 3.01)])
 def test_video_that_starts_late_still_does(tmp_path, name, late_s):
     old = render(tmp_path / name, times_s=late_s + np.arange(35) / 25, clock=100,
-                 sound=noise(late_s + 1.5, 8_000), rate_hz=8_000)  # fmt: skip
+                 sound=noise(late_s + 1.5, 44_100), rate_hz=44_100)  # fmt: skip
     new = prepared(old)
     shown, stamps_s = pictures(new)
     assert np.allclose(stamps_s, late_s - 0.01 + np.arange(len(shown)) / 25), (
@@ -143,7 +143,7 @@ def test_video_that_starts_late_still_does(tmp_path, name, late_s):
         moments = np.floor((start_s + (np.arange(25) + 0.5) / 25) * 25 + 1e-6).astype(int)
         assert numbers(clips[1].frames) == on_display(late_s + np.arange(35) / 25, moments)
         assert clips[1].frames.shape == (25, 64, 64, 3)
-        assert in_step(clips[0].sound, 8_000, clips[1].sound) < 0.1
+        assert in_step(clips[0].sound, 44_100, clips[1].sound) < 0.1
 
 
 @pytest.mark.parametrize("late_s", [0.7513, 0.0013])
