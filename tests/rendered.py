@@ -8,6 +8,19 @@ from pathlib import Path
 import av
 import numpy as np
 
+KINDS = {
+    "long.mp4": {"options": {"bf": "3", "g": "1000", "sc_threshold": "0"}},
+    "short.mp4": {"options": {"bf": "2", "g": "10"}},
+    "ms.mkv": {"options": {"bf": "2", "g": "25"}},
+    "opus.mkv": {"audio": "libopus", "rate_hz": 48_000},
+    "pcm.mov": {"audio": "pcm_s16le", "rate_hz": 22_050},
+    "late.ts": {"options": {"bf": "2", "g": "25"}, "audio": "mp2"},
+    "grid.mpg": {"video": "mpeg1video", "audio": "mp2", "options": {"g": "12", "bf": "2"}},
+    "sharp.avi": {"video": "mpeg4", "audio": "pcm_s16le", "options": {"g": "12"}},
+}
+"""A file of each kind of container and codec: how it is rendered."""
+TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}  # clockwise on display
+
 
 def barcode(number: int, height: int = 64, width: int = 64) -> np.ndarray:
     """16 bits in a 4 x 4 grid of dark and bright blocks, least first, along rows."""

@@ -11,24 +11,12 @@ import av
 import numpy as np
 import pytest
 from conftest import SHARED
-from rendered import lag, noise, numbers, render
+from rendered import KINDS, TURNS, lag, noise, numbers, render
 
 from mbt_cli.data.clip import ClipError, read_clip
 
 DATA = SHARED / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real media in {DATA}")
-
-
-KINDS = {
-    "long.mp4": {"options": {"bf": "3", "g": "1000", "sc_threshold": "0"}},
-    "short.mp4": {"options": {"bf": "2", "g": "10"}},
-    "ms.mkv": {"options": {"bf": "2", "g": "25"}},
-    "opus.mkv": {"audio": "libopus", "rate_hz": 48_000},
-    "pcm.mov": {"audio": "pcm_s16le", "rate_hz": 22_050},
-    "late.ts": {"options": {"bf": "2", "g": "25"}, "audio": "mp2"},
-    "grid.mpg": {"video": "mpeg1video", "audio": "mp2", "options": {"g": "12", "bf": "2"}},
-    "sharp.avi": {"video": "mpeg4", "audio": "pcm_s16le", "options": {"g": "12"}},
-}
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -163,9 +151,6 @@ def test_peaks_above_one_are_kept(tmp_path):
     path = render(tmp_path / "f.mkv", times_s=np.arange(25) / 25, sound=loud, audio="pcm_f32le")
     assert loud.max() > 1.5
     assert np.allclose(read_clip(path, start_s=0.0, span_s=1.0, frames=1).sound, loud[0])
-
-
-TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}  # clockwise on display
 
 
 @pytest.mark.parametrize("degrees", TURNS)

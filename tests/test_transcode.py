@@ -18,7 +18,7 @@ import av
 import numpy as np
 import pytest
 from conftest import SHARED
-from test_clip import KINDS, TURNS, barcode, noise, numbers, render
+from rendered import KINDS, TURNS, barcode, noise, numbers, render
 
 from mbt_cli.data.clip import ClipError, read_clip
 from mbt_cli.data.transcode import transcode

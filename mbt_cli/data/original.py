@@ -1,19 +1,14 @@
-"""A video file read from its first frame to its last; what is damaged in it is an error.
-
-Source: FFmpeg through PyAV. Streams and times are reckoned as clip.py does.
-"""
+"""A video file read from its first frame to its last; what is damaged in it is an error."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-from av import AudioFrame, AudioStream, FFmpegError, VideoFrame, VideoStream
-from av.container import InputContainer
-from av.stream import Disposition
+from av import AudioFrame, FFmpegError, VideoFrame
 
-from mbt_cli.data.clip import ClipError
+from mbt_cli.data.fault import ClipError, kind
+from mbt_cli.data.media import Deadline, Media, opened
 
 BACK_S = 0.1
 """Time stamps may run so far backwards: a chunk of sound on top of others (VGGSound: 21 ms)."""
@@ -21,48 +16,13 @@ BACK_S = 0.1
 
 @dataclass(frozen=True)
 class Original:
-    """An open file; without `video` or `audio`, it has no such stream (a cover is no video)."""
+    """An open file, and the time in it that nothing may lie beyond."""
 
-    path: Path
+    media: Media
     limit_s: float
-    file: InputContainer
-    video: VideoStream | None
-    audio: AudioStream | None
 
-    @classmethod
-    def open(cls, path: Path, limit_s: float) -> "Original":
-        """Raises ClipError."""
-        if not path.exists():
-            raise ClipError(f"{path} does not exist.")
-        if not path.is_file() or not path.stat().st_size:
-            raise ClipError(f"{path} is {'empty' if path.is_file() else 'no file'}.")
-        with _reading(path):
-            file = av.open(f"file:{path}")  # bare, "a:b.mp4" would be a protocol called "a"
-        video, audio = file.streams.best("video"), file.streams.best("audio")
-        if not isinstance(video, VideoStream) or video.disposition & Disposition.attached_pic:
-            video = None
-        if not isinstance(audio, AudioStream):
-            audio = None
-        opened = cls(path, limit_s, file, video, audio)
-        if not opened.streams:
-            raise opened.fault("has neither a video nor a sound stream")
-        for stream in opened.streams:
-            if stream.codec_context is None:
-                raise opened.fault(f"has a {stream.type} stream of an unknown codec")
-            stream.codec_context.thread_type, stream.codec_context.thread_count = "NONE", 1
-        return opened
-
-    @property
-    def streams(self) -> list[VideoStream | AudioStream]:
-        return [stream for stream in (self.video, self.audio) if stream is not None]
-
-    @property
-    def zero_s(self) -> float:
-        """The stamp at which players begin."""
-        return (self.file.start_time or 0) / av.time_base
-
-    def fault(self, reason: str) -> ClipError:
-        return ClipError(f"{self.path} {reason}.")
+    def fault(self, why: str, reason: str = "damaged") -> ClipError:
+        return ClipError(f"{self.media.path} {why}.", reason)
 
     def check_time(self, what: str, time_s: float, before_s: float) -> None:
         if time_s < before_s - BACK_S:
@@ -73,10 +33,10 @@ class Original:
                 " cut it, or mend its time stamps"
             )
 
-    def frames(self) -> Iterator[VideoFrame | AudioFrame]:
+    def frames(self, deadline: Deadline) -> Iterator[VideoFrame | AudioFrame]:
         """All of them, in the order they lie in the file. Raises ClipError."""
-        with _reading(self.path):
-            for packet in self.file.demux(*self.streams):
+        with _reading(self.media.path):  # where a full disk is not meant
+            for packet in self.media.packets(deadline):
                 for frame in packet.decode():
                     if isinstance(frame, VideoFrame | AudioFrame):
                         if frame.is_corrupt:
@@ -86,8 +46,20 @@ class Original:
 
 
 @contextmanager
+def original(path: Path, limit_s: float) -> Iterator[Original]:
+    """The file, with the streams it has. Raises ClipError."""
+    with ExitStack() as stack:
+        with _reading(path):
+            media = stack.enter_context(opened(path))
+        one = Original(media, limit_s)
+        if not media.streams:
+            raise one.fault("has neither a video nor a sound stream", "undecodable")
+        yield one
+
+
+@contextmanager
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (FFmpegError, OSError) as error:
-        raise ClipError(f"{path} cannot be decoded: {error.strerror}.") from error
+        raise ClipError(f"{path} cannot be decoded: {error.strerror}.", kind(error)) from error

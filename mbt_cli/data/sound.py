@@ -13,7 +13,7 @@ from mbt_cli.data.fault import ClipError
 from mbt_cli.data.media import WARM_UP_S, SoundTimes
 from mbt_cli.data.span import Span
 
-_GAP_S = 0.002  # a chunk later than this follows a gap (unbroken sound in VGGSounder: 1.6 ms)
+GAP_S = 0.002  # a chunk later than this follows a gap (unbroken sound in VGGSounder: 1.6 ms)
 _CROWDED_S = 0.1  # a chunk may be stamped so early, on top of others (VGGSounder: 21 ms)
 
 
@@ -43,7 +43,7 @@ class Sound:
 
     @property
     def done(self) -> bool:
-        return self.times.end_s >= self.span.end_s + _GAP_S + self.times.tick_s
+        return self.times.end_s >= self.span.end_s + GAP_S + self.times.tick_s
 
     def add(self, chunk: AudioFrame) -> None:
         self.rate_hz = self.rate_hz or chunk.sample_rate
@@ -65,7 +65,7 @@ class Sound:
         late_s = np.array(self.times_s) - self.span.start_s - begins / self.rate_hz
         firsts = [0]
         for k, late in enumerate(late_s):
-            if not -_CROWDED_S < late - late_s[firsts[-1]] < _GAP_S + self.times.tick_s:
+            if not -_CROWDED_S < late - late_s[firsts[-1]] < GAP_S + self.times.tick_s:
                 firsts.append(k)
         sound = np.zeros(round(self.span.span_s * self.rate_hz), np.float32)
         for first, after in pairwise([*firsts, len(self.chunks)]):

@@ -6,22 +6,22 @@ the old one does, as `clip.read_clip` reckons it.
 
 from dataclasses import replace
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, floor, inf
 from pathlib import Path
 
 import numpy as np
 from av import AudioFrame, AudioResampler, VideoFrame
 from jaxtyping import Float32
 
-from mbt_cli.data.original import Original
+from mbt_cli.data.media import ROUNDED_S, Deadline, PictureTimes, SoundTimes
+from mbt_cli.data.original import Original, original
 from mbt_cli.data.prepared import Form, Loud, Prepared
+from mbt_cli.data.sound import GAP_S, Mono
 from mbt_cli.files import whole
 
 LIMIT_S = 4 * 3600.0
 """Longer files are refused: a wrong time stamp must not fill the disk with stills and silence."""
 
-_ROUNDED_S = 0.00051  # Matroska rounds time stamps to 1 ms
-_GAP_S = 0.002  # sound later than this follows a gap, as in clip.py
 _TOGETHER = 64  # chunks of sound placed by one median: 1.5 s of AAC
 _SILENCE = 100_000  # samples of silence made at a time, however long it is
 
@@ -53,51 +53,45 @@ def transcode(
 
 
 def _write(source: Path, target: Path, form: Form, limit_s: float) -> None:
-    old = Original.open(source, limit_s)
-    seen, heard = old.video is not None, old.audio is not None
-    with old.file, whole(target) as part, Prepared(part, form, seen=seen, heard=heard) as new:
-        pictures = _Pictures(old, new) if seen else None
-        sound = _Sound(old, new) if heard else None
-        for frame in old.frames():
-            if pictures and isinstance(frame, VideoFrame):
-                pictures.add(frame)
-            elif sound and isinstance(frame, AudioFrame):
-                sound.add(frame)
-        for layer in (pictures, sound, new):
-            if layer:
-                layer.finish()
+    with original(source, limit_s) as old:
+        video, audio = old.media.video, old.media.audio
+        seen, heard = video is not None, audio is not None
+        with whole(target) as part, Prepared(part, form, seen=seen, heard=heard) as new:
+            pictures = _Pictures(old, new, PictureTimes(old.media, video)) if video else None
+            sound = _Sound(old, new, SoundTimes(old.media)) if audio else None
+            for frame in old.frames(Deadline(inf)):
+                if pictures and isinstance(frame, VideoFrame):
+                    pictures.add(frame)
+                elif sound and isinstance(frame, AudioFrame):
+                    sound.add(frame)
+            for layer in (pictures, sound, new):
+                if layer:
+                    layer.finish()
 
 
 class _Pictures:
     """Takes pictures as they come, shows at each place of the grid the one then on display."""
 
-    def __init__(self, old: Original, new: Prepared) -> None:
-        self.old, self.new, stream = old, new, old.video
-        rate = stream and (stream.average_rate or stream.guessed_rate)
-        self.step_s = float(1 / (rate or 25))
-        self.avi = old.file.format.name == "avi"  # it stores no presentation times
+    def __init__(self, old: Original, new: Prepared, times: PictureTimes) -> None:
+        self.old, self.new, self.times = old, new, times
         self.on_display: VideoFrame | None = None
-        self.time_s = -self.step_s
         self.shown = 0
 
     def add(self, picture: VideoFrame) -> None:
-        stamp = picture.dts if self.avi or picture.pts is None else picture.pts
-        time_s = self.time_s + self.step_s
-        if stamp is not None and picture.time_base:
-            time_s = float(stamp * picture.time_base) - self.old.zero_s
-        before = self.on_display
+        before, before_s, time_s = self.on_display, self.times.time_s, self.times.of(picture)
         if before is None:
             if self.new.audio:  # which begins at second 0; else the pictures must
-                self.shown = max(0, floor((time_s + _ROUNDED_S) * self.new.form.rate_hz))
+                self.shown = max(0, floor((time_s + ROUNDED_S) * self.new.form.rate_hz))
         else:
-            self.old.check_time("video", time_s, self.time_s)
+            self.old.check_time("video", time_s, before_s)
             if _shape(picture) != _shape(before):
-                raise self.old.fault(f"changes its picture size at {time_s:.2f} s")
+                why = f"changes its picture size at {time_s:.2f} s"
+                raise self.old.fault(why, "changes_form")
             self._show(before, time_s)
-        self.on_display, self.time_s = picture, time_s
+        self.on_display = picture
 
     def _show(self, picture: VideoFrame, end_s: float) -> None:
-        end = ceil((end_s - _ROUNDED_S) * self.new.form.rate_hz)
+        end = ceil((end_s - ROUNDED_S) * self.new.form.rate_hz)
         if end > self.shown:
             self.new.show(picture, range(self.shown, end))
             self.shown = end
@@ -105,9 +99,8 @@ class _Pictures:
     def finish(self) -> None:
         last = self.on_display
         if last is None:
-            raise self.old.fault("has no picture that decodes")
-        shown_s = float((last.duration or 0) * (last.time_base or 0)) or self.step_s
-        end_s = self.time_s + shown_s
+            raise self.old.fault("has no picture that decodes", "undecodable")
+        end_s = self.times.time_s + self.times.shown_s(last)
         self.old.check_time("video", end_s, end_s)
         self._show(last, end_s)
 
@@ -122,13 +115,11 @@ class _Sound:
     Chunks whose stamps agree are placed together, by the median of their stamps.
     """
 
-    def __init__(self, old: Original, new: Prepared) -> None:
-        self.old, self.new = old, new
+    def __init__(self, old: Original, new: Prepared, times: SoundTimes) -> None:
+        self.old, self.new, self.times, self.mono = old, new, times, Mono()
         self.old_hz = 0
-        self.tick_s = self.end_s = 0.0
         self.times_s: list[float] = []
         self.chunks: list[Float32[np.ndarray, " chunk"]] = []
-        self.mixers: dict[tuple[str, str], AudioResampler] = {}
         self.resampler = AudioResampler("fltp", "mono", new.form.sound_hz)
         self.laid = 0  # samples of the old rate, from second 0 on
         self.due_s = 0.0  # when the next chunk should begin
@@ -136,29 +127,18 @@ class _Sound:
     def add(self, chunk: AudioFrame) -> None:
         self.old_hz = self.old_hz or chunk.sample_rate
         if chunk.sample_rate != self.old_hz:
-            raise self.old.fault(f"changes its sampling rate at {self.end_s:.2f} s")
-        time_s = self.end_s
-        if chunk.pts is not None and chunk.time_base:
-            time_s = float(chunk.pts * chunk.time_base) - self.old.zero_s
-            self.tick_s = float(chunk.time_base)
-        self.old.check_time("sound", time_s, self.end_s)
-        late = time_s - self.due_s >= _GAP_S + self.tick_s
+            why = f"changes its sampling rate at {self.times.end_s:.2f} s"
+            raise self.old.fault(why, "changes_form")
+        before_s, time_s = self.times.end_s, self.times.of(chunk)
+        self.old.check_time("sound", time_s, before_s)
+        late = time_s - self.due_s >= GAP_S + self.times.tick_s
         if self.chunks and (late or len(self.chunks) == _TOGETHER):
             self._lay_out()
         if not self.chunks and (late or not self.laid):
             self.due_s = time_s
         self.times_s.append(time_s)
-        self.chunks.append(self._mono(chunk))
+        self.chunks.append(self.mono.of(chunk))
         self.due_s += chunk.samples / self.old_hz
-        self.end_s = time_s + chunk.samples / self.old_hz
-
-    def _mono(self, chunk: AudioFrame) -> Float32[np.ndarray, " chunk"]:
-        kind = chunk.layout.name, chunk.format.name
-        if kind not in self.mixers:
-            as_in_wav = {"rematrix_maxval": "1"}  # else a mix in floats comes out 3 dB louder
-            self.mixers[kind] = AudioResampler("fltp", "mono", self.old_hz, options=as_in_wav)
-        mixed = [part.to_ndarray()[0] for part in self.mixers[kind].resample(chunk)]
-        return np.concatenate(mixed).astype(np.float32, copy=False)
 
     def _lay_out(self) -> None:
         """All of it at the old rate: a new start of the resampler would round to its new one."""
@@ -167,7 +147,7 @@ class _Sound:
         sound = np.concatenate(self.chunks)
         late = round(place_s * self.old_hz) - self.laid
         self.times_s, self.chunks = [], []
-        if self.laid and abs(late) < (_GAP_S + self.tick_s) * self.old_hz:
+        if self.laid and abs(late) < (GAP_S + self.times.tick_s) * self.old_hz:
             late = 0
         while late > 0:
             silence = min(late, _SILENCE)
@@ -194,5 +174,5 @@ class _Sound:
         if self.chunks:
             self._lay_out()
         if not self.laid:
-            raise self.old.fault("has no sound that decodes")
+            raise self.old.fault("has no sound that decodes", "undecodable")
         self._hear(None)
