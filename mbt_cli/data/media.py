@@ -120,11 +120,33 @@ def is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
+class Clock:
+    """Seconds of the file, of the time stamps of one stream."""
+
+    def __init__(self, media: Media) -> None:
+        self.zero_s = media.zero_s
+        self.tick: tuple[int, int] | None = None
+
+    def at_s(self, frame: VideoFrame | AudioFrame, stamp: int | None) -> float | None:
+        """None where the frame has no stamp."""
+        if self.tick is None and (base := frame.time_base):  # asked once: PyAV makes it anew
+            self.tick = base.numerator, base.denominator
+        if stamp is None or self.tick is None:
+            return None
+        ticks, second = self.tick
+        return stamp * ticks / second - self.zero_s
+
+    @property
+    def tick_s(self) -> float:
+        """How fine the stamps are; 0 where there were none."""
+        return self.tick[0] / self.tick[1] if self.tick else 0.0
+
+
 class PictureTimes:
     """When pictures are shown, told one after the other."""
 
     def __init__(self, media: Media, stream: VideoStream) -> None:
-        self.zero_s = media.zero_s
+        self.clock = Clock(media)
         # AVI stores no presentation times, and FFmpeg's guesses at them run backwards.
         self.decoding_order = media.file.format.name == "avi"
         self.step_s = float(1 / (stream.average_rate or stream.guessed_rate or 25))
@@ -133,10 +155,8 @@ class PictureTimes:
     def of(self, picture: VideoFrame) -> float:
         """Of the next picture; one without a time stamp follows a step after the last."""
         stamp = picture.dts if self.decoding_order or picture.pts is None else picture.pts
-        if stamp is None or not picture.time_base:
-            self.time_s += self.step_s
-        else:
-            self.time_s = float(stamp * picture.time_base) - self.zero_s
+        stamped_s = self.clock.at_s(picture, stamp)
+        self.time_s = self.time_s + self.step_s if stamped_s is None else stamped_s
         return self.time_s
 
     def shown_s(self, picture: VideoFrame) -> float:
@@ -148,14 +168,14 @@ class SoundTimes:
     """When chunks of sound begin, told one after the other."""
 
     def __init__(self, media: Media) -> None:
-        self.zero_s = media.zero_s
+        self.clock = Clock(media)
         self.tick_s = self.end_s = 0.0
 
     def of(self, chunk: AudioFrame) -> float:
         """Of the next chunk; one without a time stamp follows the last at once."""
-        time_s = self.end_s
-        if chunk.pts is not None and chunk.time_base:
-            time_s = float(chunk.pts * chunk.time_base) - self.zero_s
-            self.tick_s = float(chunk.time_base)
+        stamped_s = self.clock.at_s(chunk, chunk.pts)
+        if stamped_s is not None:
+            self.tick_s = self.clock.tick_s
+        time_s = self.end_s if stamped_s is None else stamped_s
         self.end_s = time_s + chunk.samples / chunk.sample_rate
         return time_s
