@@ -9,9 +9,7 @@ taken. First the files as they are, then the same files prepared by `transcode`.
                  the same 8 pictures; no time stamps are looked into, nothing is checked
     torchcodec   the 8 pictures by their times, and the span's samples; where it imports
 
-Then a scan, which decodes every clip whole, and batches out of the cache's arrays.
-
-    python benchmarks/decode.py    # two minutes; clips of VGGSound beside the checkout, or rendered
+    python benchmarks/decode.py    # a minute; clips of VGGSound beside the checkout, or rendered
 """
 
 import tempfile
@@ -26,19 +24,13 @@ import numpy as np
 from av import AudioResampler, VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from mbt_cli.data.cache import Cached
 from mbt_cli.data.clip import read_clip
-from mbt_cli.data.clips import DTYPES, Wanted
-from mbt_cli.data.manifest import Entry, Manifest
-from mbt_cli.data.probe import probe
 from mbt_cli.data.transcode import transcode
-from mbt_cli.dataset import Views
 
 CLIPS = Path(__file__).parents[2] / "shared" / "data" / "vggsound_clips"
 SPAN_S, FRAMES = 4.0, 8
 STARTS, ROUNDS = 4, 7
 RENDERED_S, RENDERED = 10, 4
-CLIPS_CACHED, BATCH = 512, 64
 
 Read = Callable[[Path, float], object]
 """One clip of a file, from a second on."""
@@ -179,74 +171,9 @@ def windows(folder: Path) -> None:
     )
 
 
-def scanning(folder: Path) -> None:
-    """A scan's look at a file, against bare PyAV decoding all of it; no clip is left out."""
-    files = sorted(CLIPS.glob("*.mp4")) or rendered(folder)
-    sides: dict[str, Callable[[Path], object]] = {"probe": probe, "bare PyAV": decoded}
-    taken: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(ROUNDS + 1):
-        for name, look in list(sides.items())[:: -1 if turn % 2 else 1]:
-            began = time.process_time()
-            for path in files:
-                look(path)
-            if turn:
-                taken[name].append((time.process_time() - began) / len(files))
-    mine, its = (1 / median(times) for times in taken.values())
-    print(
-        f"scan: {mine:.1f} clips/s of {RENDERED_S} s, bare PyAV decoding all of each {its:.1f}"
-        f" clips/s, ratio {mine / its:.2f}"
-    )
-
-
-def decoded(path: Path) -> int:
-    """Every picture and every chunk of sound."""
-    with av.open(str(path)) as file:
-        streams = file.streams.video[0], file.streams.audio[0]
-        for stream in streams:
-            stream.thread_type, stream.codec_context.thread_count = "NONE", 1
-        return sum(len(packet.decode()) for packet in file.demux(*streams))
-
-
-def cached(folder: Path) -> None:
-    """Batches out of the arrays on disk, against copying the same bytes in memory."""
-    views, rng = Views(span_s=SPAN_S, frames=FRAMES), np.random.default_rng(0)
-    arrays = {}
-    for m, shape in views.shapes.items():
-        arrays[m] = np.zeros((CLIPS_CACHED, *shape), DTYPES[m])
-        np.save(folder / f"{m}.npy", arrays[m])
-    (folder / "ready.json").write_text('{"left_out": {}}')
-    entries = (Entry(f"{k}", folder, "train", (0,)) for k in range(CLIPS_CACHED))
-    clips = Cached(Manifest(tuple(entries), ("a",), multi_label=False, fingerprint=""), folder)
-    taken: dict[str, list[float]] = {"arrays": [], "memory": []}
-    for _ in range(ROUNDS + 1):
-        places = rng.permutation(CLIPS_CACHED)
-        turns = np.split(places, range(BATCH, CLIPS_CACHED, BATCH))
-        middle = {m: np.full(BATCH, 0.5) for m in arrays}
-        began = time.perf_counter()
-        for _ in clips.batches(Wanted(turn, middle) for turn in turns):
-            pass
-        taken["arrays"].append(time.perf_counter() - began)
-        began = time.perf_counter()
-        for turn in turns:
-            for array in arrays.values():
-                array[turn]
-        taken["memory"].append(time.perf_counter() - began)
-    mine, its = (CLIPS_CACHED / median(times[1:]) for times in taken.values())
-    size = sum(array.nbytes for array in arrays.values()) / CLIPS_CACHED / 1e6
-    print(
-        f"cached: {mine:,.0f} clips/s of {size:.1f} MB, copied in memory {its:,.0f} clips/s,"
-        f" ratio {mine / its:.2f}"
-    )
-
-
-COMPARISONS = (windows, scanning, cached)
-"""Each prints its own rates and ratios, and may write files into a folder of its own."""
-
-
 def main() -> None:
-    for compare in COMPARISONS:
-        with tempfile.TemporaryDirectory() as folder:
-            compare(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        windows(Path(folder))
 
 
 if __name__ == "__main__":
