@@ -26,6 +26,14 @@ def small(*more):
 
 
 @pytest.fixture
+def mbt(here, monkeypatch, tmp_path, logged):
+    """The command in this process, with a cache of its own."""
+    monkeypatch.setenv("MBT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", logged)
+    return here
+
+
+@pytest.fixture
 def grid(tmp_path):
     (tmp_path / "one.py").write_text(ONE)
     return tmp_path / "one.py"
@@ -58,7 +66,7 @@ def refused(done):
     return " ".join(done.stderr.split())
 
 
-def test_own_clips_in_folders_need_no_code(mbt, grid, grid_clips, tmp_path, logged):
+def test_own_clips_in_folders_need_no_code(mbt, grid, grid_clips, tmp_path):
     """Real clips sorted by command, windows at random, two crops: decoded as they are needed."""
     for path in (grid_clips / "s1").glob("*.mpg"):
         (tmp_path / "clips" / path.stem[0]).mkdir(parents=True, exist_ok=True)
@@ -69,7 +77,7 @@ def test_own_clips_in_folders_need_no_code(mbt, grid, grid_clips, tmp_path, logg
     for readers in (2, 0):
         results = tmp_path / f"results{readers}"
         how = ["--results", results, "--readers", readers]
-        said = answered(mbt("ablate", *words, *how, MLFLOW_TRACKING_URI=logged))
+        said = answered(mbt("ablate", *words, *how))
         assert "32 of 32 (100.0%)" in said and "Reading clips" not in said
         runs += finished(results).values()
     one, other = runs
@@ -81,7 +89,7 @@ def test_own_clips_in_folders_need_no_code(mbt, grid, grid_clips, tmp_path, logg
     assert "train 16 of 16 (100.0%)" in page
 
 
-def test_verbs_and_nouns_are_answered_by_two_heads(mbt, grid, tmp_path, logged):
+def test_verbs_and_nouns_are_answered_by_two_heads(mbt, grid, tmp_path):
     columns = (
         "narration_id,participant_id,video_id,narration_timestamp,start_timestamp,stop_timestamp,"
         "start_frame,stop_frame,narration,verb,verb_class,noun,noun_class,all_nouns,"
@@ -108,7 +116,7 @@ def test_verbs_and_nouns_are_answered_by_two_heads(mbt, grid, tmp_path, logged):
         (root / f"EPIC_100_{split}.csv").write_text("\n".join(rows) + "\n")
     words = ["--grid", grid, "--recipe", "epic_kitchens", "--data", root, "--seeds", 1]
     words += ["--results", tmp_path / "results", *small("data.validation=0.3")]
-    said = answered(mbt("ablate", *words, MLFLOW_TRACKING_URI=logged))
+    said = answered(mbt("ablate", *words))
     assert "42 of 42" in said
     (run,) = finished(tmp_path / "results").values()
     assert run.facts["heads"] == {"verb": 3, "noun": 2}
@@ -139,15 +147,15 @@ def vggsound(root, second, *, train=12, test=4):
     return root
 
 
-def test_a_run_is_evaluated_on_clips_it_was_not_trained_on(mbt, grid, second, tmp_path, logged):
+def test_a_run_is_evaluated_on_clips_it_was_not_trained_on(mbt, grid, second, tmp_path):
     """VGGSound's real test clips: they cannot be trained on, and a run can be scored on them."""
     root, results = vggsound(tmp_path / "vgg", second), tmp_path / "results"
     words = ["ablate", "--grid", grid, "--recipe", "vggsound", "--seeds", 1, "--results", results]
     words += small("data.validation=0.3", "data.views.crops=1", "data.views.windows=one")
     real = SHARED / "data"
-    why = refused(mbt(*words, "--data", real, "--min-coverage", 0, MLFLOW_TRACKING_URI=logged))
+    why = refused(mbt(*words, "--data", real, "--min-coverage", 0))
     assert "No clip of the train split can be read" in why and "3,150 missing" in why
-    answered(mbt(*words, "--data", root, MLFLOW_TRACKING_URI=logged))
+    answered(mbt(*words, "--data", root))
     (run,) = finished(results).values()
     said = answered(mbt("evaluate", run.key, "--data", real, "--results", results))
     assert "other clips than the run was trained on" in said
@@ -161,7 +169,7 @@ def test_a_run_is_evaluated_on_clips_it_was_not_trained_on(mbt, grid, second, tm
     assert "vggsound.csv" in folder
 
 
-def test_a_clip_that_vanishes_stops_a_run_and_is_not_lost(mbt, grid, second, tmp_path, logged):
+def test_a_clip_that_vanishes_stops_a_run_and_is_not_lost(mbt, grid, second, tmp_path):
     root, results = sorted_clips(tmp_path / "clips", second), tmp_path / "results"
     words = ["ablate", "--grid", grid, "--recipe", "folder", "--data", root, "--seeds", 1]
     words += ["--results", results, *small("data.views.windows=random")]
@@ -169,23 +177,23 @@ def test_a_clip_that_vanishes_stops_a_run_and_is_not_lost(mbt, grid, second, tmp
     gone = root / "class0" / "0.mp4"
     for path in root.rglob("*.mp4"):
         path.rename(path.with_suffix(".away"))
-    done = mbt(*words, MLFLOW_TRACKING_URI=logged)
+    done = mbt(*words)
     assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
     said = " ".join(done.stdout.split())
     assert "does not exist" in said and "--min-coverage" in said and "Put it back" in said
     for path in root.rglob("*.away"):
         path.rename(path.with_suffix(".mp4"))
-    answered(mbt(*words, "--retry-failed", MLFLOW_TRACKING_URI=logged))
+    answered(mbt(*words, "--retry-failed"))
     (run,) = finished(results).values()
     assert run.status["lost"] == {}
     gone.unlink()
-    answered(mbt(*words, "--seeds", 2, "--min-coverage", 0.5, MLFLOW_TRACKING_URI=logged))
+    answered(mbt(*words, "--seeds", 2, "--min-coverage", 0.5))
     lost = [run.status["lost"] for run in finished(results).values()]
     assert sorted(map(len, lost)) == [0, 1] and "class0/0.mp4" in {**lost[0], **lost[1]}
     assert "class0/0.mp4" in answered(mbt("report", "--results", results))
 
 
-def test_a_prepared_folder_is_a_dataset_of_its_own(mbt, grid, second, tmp_path, logged):
+def test_a_prepared_folder_is_a_dataset_of_its_own(mbt, grid, second, tmp_path):
     root, to = sorted_clips(tmp_path / "clips", second), tmp_path / "small"
     (root / "class0" / "0.mp4").write_bytes(b"no video")
     words = ["data", "prepare", "--recipe", "folder", "--data", root, "--to", to]
@@ -195,7 +203,7 @@ def test_a_prepared_folder_is_a_dataset_of_its_own(mbt, grid, second, tmp_path, 
     said = answered(mbt(*words))
     assert "11 of them from before" in said and "Preparing files: 1 files" in said
     run = ["ablate", "--grid", grid, "--recipe", "folder", "--data", to, "--seeds", 1, *small()]
-    answered(mbt(*run, "--results", tmp_path / "results", MLFLOW_TRACKING_URI=logged))
+    answered(mbt(*run, "--results", tmp_path / "results"))
     why = refused(mbt(*words[:-1], root / "inside"))
     assert "Give a folder beside it" in why
 
