@@ -225,7 +225,7 @@ def test_a_clip_for_training_and_for_testing_is_for_testing(tmp_path):
     assert words(found, "VVVVVVVVVV2_120") == ["click"]
     assert found.notes == (
         "1 training clip is listed for testing too: left out of training.",
-        "1 videos have clips for training and others for testing.",
+        "1 video has clips for training and others for testing.",
     )
 
 
@@ -322,7 +322,7 @@ def test_the_adaptation_challenges_lists_are_not_the_training_list(tmp_path):
         ("P07_103,", "../P07_103,", "not as in"),
         ("P07_103_12", "P07_104_12", "not as in"),
         ("P07_103_12,P07", "P07_103_12,P08", "not as in"),
-        ('"take pot, tap"', "take pot, tap", "there are 16 fields"),
+        ('"take pot, tap"', "take pot, tap", "the row has 16 fields"),
     ],
 )
 @pytest.mark.parametrize("target", ["verb", "noun", "action"])
@@ -376,7 +376,7 @@ def test_kinetics_sounds_is_the_first_publications_list_and_says_what_it_is_not(
     assert {found.classes[c.labels[0]] for c in found.clips} == {"singing", "tap dancing"}
     assert len(found.clips) == 4
     assert found.class_list.startswith("kinetics_sounds-31 (")
-    assert "not the paper's list of 36" in found.notes[0]
+    assert "not the paper's list of 36 classes" in found.notes[0]
 
 
 def test_kinetics_sounds_may_be_a_list_of_your_own(tmp_path):
@@ -437,7 +437,7 @@ def test_moments_is_read_from_its_folders_without_lists(tmp_path):
     found = listed(Moments(validation=RARE), tmp_path)
     assert splits(found) == {"train": 2, "test": 1}
     assert found.classes == ("adult+singing", "clapping")
-    assert "There is no moments_categories.txt: the classes are the 2 labels" in found.notes[0]
+    assert "There is no moments_categories.txt: the clips' labels make 2 classes" in found.notes[0]
     put(tmp_path, **{"moments_categories.txt": "clapping,0\n"})
     with pytest.raises(MbtError, match=r"b_2.mp4: 'adult\+singing' is no class of"):
         listing(Moments(), Shelf(tmp_path))

@@ -42,7 +42,7 @@ def test_folders_are_classes_and_what_lies_deeper_is_of_the_top_one(tmp_path):
     assert splits(found) == {"train": 12, "validation": 4, "test": 4}
     for label in (0, 1):
         assert Counter(c.split for c in found.clips if c.labels == (label,))["validation"] == 2
-    assert found.notes == ("1 clips lie in no class's folder, and are left out: loose.mp4.",)
+    assert found.notes == ("1 clip lies in no class's folder, left out: loose.mp4.",)
     assert by_name(found)["cat/d/e/0.mp4"].path == tmp_path / "cat/d/e/0.mp4"
     other = listed(Folder(split_seed=1), tmp_path)
     assert [c.split for c in other.clips] != [c.split for c in found.clips]
@@ -67,11 +67,11 @@ def test_without_a_folder_for_validation_a_share_of_each_class_is_taken(tmp_path
 @pytest.mark.parametrize(
     ("names", "spec", "why"),
     [
-        (["cat/1.mp4", "cat/2.mp4", "dog/1.mp4"], Folder(), r"\d clip\(s\) of 'cat'; at least 3"),
+        (["cat/1.mp4", "cat/2.mp4", "dog/1.mp4"], Folder(), r"2 clips of 'cat'; at least 3"),
         (
             ["train/cat/1.mp4", "train/dog/1.mp4", "test/dog/2.mp4"],
             Folder(),
-            "of 'cat'; at least 2",
+            "1 clip of 'cat'; at least 2",
         ),
         (
             ["train/cat/1.mp4", "val/dog/1.mp4"],
@@ -79,7 +79,7 @@ def test_without_a_folder_for_validation_a_share_of_each_class_is_taken(tmp_path
             "of train and validation, but none of test",
         ),
         (["test/cat/1.mp4", "test/dog/1.mp4"], Folder(), "of test, but none of train"),
-        (["cat/1.mp4", "cat/2.mp4", "cat/3.mp4"], Folder(), "has 1 folders of clips"),
+        (["cat/1.mp4", "cat/2.mp4", "cat/3.mp4"], Folder(), "has 1 folder of clips"),
         (["1.mp4"], Folder(), "has 0 folders of clips"),
         (
             [f"{c}/{k}.mp4" for c in "ab" for k in range(4)],
@@ -130,7 +130,7 @@ def test_several_labels_are_separated_by_a_bar_where_there_may_be_several(tmp_pa
     found = listed(Csv(multi_label=True), tmp_path)
     assert found.classes == ("cat", "dog") and found.multi_label
     assert {clip.labels for clip in found.clips} == {(0, 1)}
-    with pytest.raises(MbtError, match="has 1 labels"):
+    with pytest.raises(MbtError, match="has 1 label;"):
         listing(Csv(), Shelf(tmp_path))
 
 
@@ -169,7 +169,7 @@ def test_without_validation_in_the_split_column_groups_of_training_are_taken(tmp
         ("q.mp4,dog,3,2,train,", "not after it starts"),
         ("q.mp4,dog,x,,train,", "'x' is no time"),
         ("q.mp4,dog,,0,train,", "not after it starts"),
-        ("q.mp4,dog", "there are 2 fields"),
+        ("q.mp4,dog", "the row has 2 fields"),
         ("y.mkv,dog,,,train,", "other labels"),
     ],
 )
@@ -234,7 +234,7 @@ def test_how_many_classes_there_are_is_known_without_files_where_it_can_be():
 def test_a_folder_that_could_not_be_read_is_a_note(tmp_path):
     shelf = Shelf(audioset(tmp_path))
     shelf.unreadable = ("lost+found",)
-    assert listing(AudioSet(), shelf).notes == ("1 folders cannot be looked into: lost+found.",)
+    assert listing(AudioSet(), shelf).notes == ("1 folder cannot be looked into: lost+found.",)
 
 
 def test_all_training_clips_of_a_carved_video_are_for_validation_and_no_test_clip_is():

@@ -225,8 +225,8 @@ def test_columns_go_by_their_names(tmp_path):
         (b"a,b\n", "line 1: no column is called 'c', only a, b"),
         (b"", "line 1: no column is called 'c', only none"),
         (b"c,c\n", "line 1: two columns are called 'c'"),
-        (b"c,d\n1\n", "line 2: there are 1 fields, but the header has 2"),
-        (b"c,d\n1,2,3\n", "line 2: there are 3 fields"),
+        (b"c,d\n1\n", "line 2: the row has 1 field, the header 2"),
+        (b"c,d\n1,2,3\n", "line 2: the row has 3 fields"),
     ):
         with pytest.raises(MbtError, match=why):
             list(named(table(tmp_path, data), ("c",)))
