@@ -72,8 +72,8 @@ def _missing(found: Findings) -> Iterable[str]:
     if missing := planned - len(found.runs):
         yield (
             f"{missing} of {planned} runs ({count(len(found.cells), 'cell')},"
-            f" {count(seeds, 'seed')}) are missing, and the choice may change with them. Go on with:"
-            f" `{command(found.study, seeds)}`"
+            f" {count(seeds, 'seed')}) are missing, and the choice may change with them. Go on"
+            f" with: `{command(found.study, seeds)}`"
         )
 
 

@@ -1,10 +1,28 @@
 """Clips of one's own, sorted into folders or in a csv file, and GRID's; how all are split."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from listed import OWN, audioset, by_name, clips, listed, put, splits
+from listed import (
+    COMMENTS,
+    K400,
+    OWN,
+    STAT,
+    VERBS,
+    VGG,
+    VGG_TEST,
+    audioset,
+    by_name,
+    clips,
+    epic,
+    kinetics_lists,
+    listed,
+    moments,
+    put,
+    splits,
+)
 
 from mbt_cli.data import grid_corpus
 from mbt_cli.data.datasets import LISTINGS, classes_of, listing
@@ -123,6 +141,39 @@ def test_a_csv_of_ones_own_says_all_there_is_to_say(tmp_path):
     assert (three.split, three.path, three.end_s, three.cut) == ("test", None, 2, "whole")
     given = put(tmp_path / "elsewhere", mine=OWN.replace("dog", "cow"))
     assert listed(Csv(), tmp_path, given / "mine.csv").classes == ("cat", "cow")
+
+
+def test_a_prepared_folder_holds_the_mp4_of_a_clip_that_has_another_ending_in_the_csv(tmp_path):
+    put(tmp_path, clips="path,labels\na.avi,dog\nb.avi,cat\nd/c.1.mkv,cat\ne.avi,cat\nf,dog\n")
+    clips(tmp_path, "a.mp4", "b.avi", "b.mp4", "d/c.1.mp4", "d/c.mp4", "e.mkv", "f.mp4")
+    found = by_name(listed(Csv(), tmp_path))
+    assert {name: clip.path and clip.path.name for name, clip in found.items()} == {
+        "a.avi": "a.mp4", "b.avi": "b.avi", "d/c.1.mkv": "c.1.mp4", "e.avi": None, "f": None,
+    }  # fmt: skip
+    assert found["d/c.1.mkv"].path == tmp_path / "d/c.1.mp4"
+
+
+def test_a_folder_and_a_name_too_long_are_no_file(tmp_path):
+    long = "x" * 300
+    put(tmp_path, clips=f"path,labels\na.avi,dog\nb.avi,cat\n{long}.avi,cat\nc,dog\n")
+    for name in ("a.avi", "a.mp4", "b.avi", "c"):
+        (tmp_path / name).mkdir()
+    clips(tmp_path, "b.mp4")
+    found = by_name(listed(Csv(), tmp_path))
+    assert [name for name, clip in found.items() if clip.path] == ["b.avi"]
+    assert found["b.avi"].path == tmp_path / "b.mp4"
+
+
+def test_a_prepared_folder_has_the_same_clips_by_its_csv(tmp_path):
+    rows = "path,labels\n" + "".join(f"{k}.avi,{'ab'[k % 2]}\n" for k in range(20))
+    before, after = (
+        listed(Csv(), clips(put(tmp_path / end, clips=rows), *(f"{k}.{end}" for k in range(20))))
+        for end in ("avi", "mp4")
+    )
+    assert all(clip.path.suffix == ".mp4" for clip in after.clips)
+    assert [replace(clip, path=None) for clip in before.clips] == [
+        replace(clip, path=None) for clip in after.clips
+    ]
 
 
 def test_several_labels_are_separated_by_a_bar_where_there_may_be_several(tmp_path):
@@ -257,3 +308,59 @@ def test_shares_have_at_least_one_of_each():
         "test": 2,
     }
     assert shares("cba", 0.3, 0.3, "1 ") == shares("abc", 0.3, 0.3, "1 ")
+
+
+# Which tables were used
+
+EPIC_TABLES = ["EPIC_100_noun_classes.csv", "EPIC_100_train.csv", "EPIC_100_validation.csv",
+               "EPIC_100_verb_classes.csv"]  # fmt: skip
+MORE = {"unbalanced_train_segments": COMMENTS + 'UUUUUUUUUU1, 1.000, 11.000, "/m/a0"\n'}
+SUNG = {"kinetics_sounds.txt": "singing\n", "test": K400.format("test")}
+NAMES = {"moments_categories.txt": "clapping,0\nadult+singing,1\n", "category_momentsv2.txt": ""}
+
+
+USED = [
+    (AudioSet(), lambda root: audioset(root, **MORE),
+     ["balanced_train_segments.csv", "class_labels_indices.csv", "eval_segments.csv"]),
+    (AudioSet(train="500k"), lambda root: audioset(root, **MORE),
+     ["class_labels_indices.csv", "eval_segments.csv", "unbalanced_train_segments.csv"]),
+    (AudioSet(train="full"), lambda root: audioset(root, **MORE),
+     ["balanced_train_segments.csv", "class_labels_indices.csv", "eval_segments.csv",
+      "unbalanced_train_segments.csv"]),
+    (VGGSound(), lambda root: put(root, vggsound=VGG, test=VGG_TEST, stat=STAT),
+     ["stat.csv", "vggsound.csv"]),
+    (VGGSound(), lambda root: put(root, **{"train": "1088_IOM,NEU\n", "test.v2.csv": VGG_TEST}),
+     ["test.v2.csv"]),
+    (EpicKitchens(), lambda root: epic(root, EPIC_100_tail_verbs=VERBS), EPIC_TABLES),
+    (EpicKitchens(target="verb"), epic, EPIC_TABLES),
+    (Kinetics(), lambda root: kinetics_lists(root, **SUNG), ["train.csv", "val.csv"]),
+    (Kinetics(classes="sounds"), lambda root: kinetics_lists(root, **SUNG),
+     ["kinetics_sounds.txt", "train.csv", "val.csv"]),
+    (Moments(), lambda root: moments(root, **NAMES),
+     ["moments_categories.txt", "trainingSet.csv", "validationSet.csv"]),
+    (Moments(), lambda root: put(clips(root, "training/yawning/a.mp4"), **NAMES | {
+        "moments_categories.txt": "yawning"}), ["moments_categories.txt"]),
+    (Csv(), lambda root: put(root, mine=OWN, other="a,b\n"), ["mine.csv"]),
+    (Folder(), lambda root: put(clips(root, *(f"{c}/{k}.mp4" for c in "ab" for k in "123")),
+                                clips=OWN), []),
+    (GridCorpus(), lambda root: put(clips(root, *(
+        f"s1/{c}{colour}af{k}n.mpg" for c in "blps" for colour in "bg" for k in "123"
+    )), clips=OWN), []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "make", "used"), USED)
+def test_the_tables_that_were_really_used_are_known(tmp_path, spec, make, used):
+    shelf = Shelf(make(tmp_path))
+    assert listing(spec, shelf).clips
+    assert sorted(shelf.taken) == [tmp_path / name for name in used]
+
+
+def test_every_dataset_is_asked_which_tables_it_uses():
+    assert {spec.dataset for spec, *_ in USED} == LISTINGS.keys()
+
+
+def test_a_csv_that_is_given_is_the_one_that_was_used(tmp_path):
+    shelf = Shelf(tmp_path, put(tmp_path / "data", one=OWN, two=OWN) / "two.csv")
+    assert listing(Csv(), shelf).clips
+    assert shelf.taken == [tmp_path / "data/two.csv"]

@@ -192,6 +192,25 @@ def test_the_one_table_that_is_given_wins_and_the_others_are_still_found(tmp_pat
     assert shelf.table("b.csv") == tmp_path / "data/b.csv"
 
 
+def test_the_tables_that_were_asked_for_and_found_are_kept(tmp_path):
+    put(tmp_path, "a.csv", "b.v2.csv", "c.csv", "same/c.csv", "one/d.csv")
+    put(tmp_path, "two/d.csv", text="other")
+    shelf = Shelf(tmp_path)
+    assert shelf.taken == []
+    shelf.table("none.csv")
+    shelf.table("a.csv", form=r"\d,")
+    with pytest.raises(MbtError):
+        shelf.needed("nothing.csv", source="The library")
+    with pytest.raises(MbtError, match="several different"):
+        shelf.table("d.csv")
+    shelf.tables(".csv")
+    assert shelf.taken == []
+    shelf.needed("b.csv", source="The library")
+    shelf.table("none.csv", "c.csv", "a.csv")
+    assert shelf.taken == [tmp_path / "b.v2.csv", tmp_path / "c.csv"]
+    assert Shelf(tmp_path).taken == []
+
+
 def table(tmp_path, data):
     (tmp_path / "t.csv").write_bytes(data)
     return tmp_path / "t.csv"
