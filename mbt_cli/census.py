@@ -13,6 +13,7 @@ from mbt_cli.data.fault import REASONS
 from mbt_cli.data.manifest import SPLITS
 from mbt_cli.data.snapshot import Snapshot, header_of
 from mbt_cli.scan import REMARKS
+from mbt_cli.words import count
 
 WORST = 10
 """Classes that are listed, those that lack most clips first, where not all are asked for."""
@@ -159,9 +160,11 @@ def _warnings(seen: Snapshot) -> list[str]:
             said.append(f"No {' or '.join(none)} clip {why}: no model can be {lacks} on these.")
     train = used[used["split"] == "train"].explode("labels")["labels"].nunique()
     if 0 < train < len(seen.header["classes"]):
-        said.append(f"{len(seen.header['classes']) - train} classes have no clip to learn from.")
+        empty = count(len(seen.header["classes"]) - train, "class", "has", "have")
+        said.append(f"{empty} no clip to learn from.")
     if twins := int(used["hash"].duplicated(keep=False)[used["start_s"] == 0].sum()):
-        said.append(f"{twins} clips have a file of the same content as another one.")
+        alike = count(twins, "clip", "has", "have")
+        said.append(f"{alike} a file of the same content as another one.")
     return said
 
 

@@ -19,6 +19,7 @@ from mbt_cli.runs import Run
 from mbt_cli.statistics import summary
 from mbt_cli.study import Study, differing, plain, word
 from mbt_cli.wiring import exchanges, layers
+from mbt_cli.words import count
 
 FOREIGN_TO_LATE = ("model.fusion_layer", "model.bottlenecks")
 """Fields that late fusion has no value of: along these it is a level, not a point."""
@@ -175,11 +176,6 @@ def answer(found: Findings) -> str:
         f"{said}, against {level} for late fusion, with {abs(extra):.1%}"
         f" {'more' if extra >= 0 else 'fewer'} multiply-accumulates."
     )
-
-
-def count(n: int, noun: str) -> str:
-    """One cell, two cells."""
-    return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
 def command(study: Study, seeds: int = ENOUGH_SEEDS) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from math import sqrt
 
 from mbt_cli.experiment import Evaluation
-from mbt_cli.findings import ENOUGH_SEEDS, Cell, Findings, command, count, machine
+from mbt_cli.findings import ENOUGH_SEEDS, Cell, Findings, command, machine
 from mbt_cli.statistics import summary
 from mbt_cli.wiring import FSN, layers, streams
+from mbt_cli.words import count
 
 NAMED = 5
 """Clips left out that a note names; the rest it counts."""
@@ -70,9 +71,9 @@ def _missing(found: Findings) -> Iterable[str]:
     planned = len(found.cells) * seeds
     if missing := planned - len(found.runs):
         yield (
-            f"{missing} of {planned} runs ({len(found.cells)} cells, {count(seeds, 'seed')}) are"
-            f" missing, and the choice may change with them. Go on with:"
-            f" `{command(found.study, seeds)}`"
+            f"{missing} of {planned} runs ({count(len(found.cells), 'cell')},"
+            f" {count(seeds, 'seed')}) are missing, and the choice may change with them. Go on"
+            f" with: `{command(found.study, seeds)}`"
         )
 
 

@@ -20,6 +20,7 @@ from mbt_cli.published import CONVENTIONS, SOURCE, Point, farthest
 from mbt_cli.runs import FAILED, Run
 from mbt_cli.study import Study, plain, word
 from mbt_cli.terminal import headline
+from mbt_cli.words import count
 
 SAME = "="
 """In place of a number that is the executed one."""
@@ -52,7 +53,7 @@ def price(planned: Sequence[Planned], manifest: Manifest) -> str:
     clips = manifest.count("train")
     tflops = sum(3 * run.cost.gflops * clips * run.experiment.training.epochs for run in todo) / 1e3
     return (
-        f"{len(planned)} runs: {done} finished,{failed} {len(todo)} to do,"
+        f"{count(len(planned), 'run')}: {done} finished,{failed} {len(todo)} to do,"
         f" about {tflops:,.3g} TFLOP of training on {clips:,} clips."
     )
 

@@ -192,6 +192,25 @@ def test_the_one_table_that_is_given_wins_and_the_others_are_still_found(tmp_pat
     assert shelf.table("b.csv") == tmp_path / "data/b.csv"
 
 
+def test_the_tables_that_were_asked_for_and_found_are_kept(tmp_path):
+    put(tmp_path, "a.csv", "b.v2.csv", "c.csv", "same/c.csv", "one/d.csv")
+    put(tmp_path, "two/d.csv", text="other")
+    shelf = Shelf(tmp_path)
+    assert shelf.taken == []
+    shelf.table("none.csv")
+    shelf.table("a.csv", form=r"\d,")
+    with pytest.raises(MbtError):
+        shelf.needed("nothing.csv", source="The library")
+    with pytest.raises(MbtError, match="several different"):
+        shelf.table("d.csv")
+    shelf.tables(".csv")
+    assert shelf.taken == []
+    shelf.needed("b.csv", source="The library")
+    shelf.table("none.csv", "c.csv", "a.csv")
+    assert shelf.taken == [tmp_path / "b.v2.csv", tmp_path / "c.csv"]
+    assert Shelf(tmp_path).taken == []
+
+
 def table(tmp_path, data):
     (tmp_path / "t.csv").write_bytes(data)
     return tmp_path / "t.csv"
@@ -225,8 +244,8 @@ def test_columns_go_by_their_names(tmp_path):
         (b"a,b\n", "line 1: no column is called 'c', only a, b"),
         (b"", "line 1: no column is called 'c', only none"),
         (b"c,c\n", "line 1: two columns are called 'c'"),
-        (b"c,d\n1\n", "line 2: there are 1 fields, but the header has 2"),
-        (b"c,d\n1,2,3\n", "line 2: there are 3 fields"),
+        (b"c,d\n1\n", "line 2: the row has 1 field, the header 2"),
+        (b"c,d\n1,2,3\n", "line 2: the row has 3 fields"),
     ):
         with pytest.raises(MbtError, match=why):
             list(named(table(tmp_path, data), ("c",)))

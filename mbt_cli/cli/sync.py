@@ -21,11 +21,11 @@ def sync(
     killed runs no more there.
     """
     from mbt_cli import tracking
-    from mbt_cli.findings import count
     from mbt_cli.runs import recorded
     from mbt_cli.store import address
     from mbt_cli.study import studies, study
     from mbt_cli.terminal import Screen, stdout
+    from mbt_cli.words import count
 
     asked = [study(results, name)] if name else list(studies(results).values())
     cells = {cell.cell for one in asked for cell in one.cells}

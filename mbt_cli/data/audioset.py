@@ -18,6 +18,7 @@ from mbt_cli.data.table import at, named, rows, span
 from mbt_cli.data.youtube import checked, listed
 from mbt_cli.dataset import AudioSet
 from mbt_cli.errors import MbtError
+from mbt_cli.words import count
 
 CLASSES = 527
 OFFICIAL = "be38347b"
@@ -140,7 +141,7 @@ def _damage(row: list[str]) -> str:
     if SPREADSHEET.match(row[0]):
         return f"a spreadsheet has put '{row[0]}' in the place of an id"
     if len(row) < 4:
-        return f"there are {len(row)} fields, not 4"
+        return f"the row has {count(len(row), 'field')}, not 4"
     if any(field.strip() for field in row[4:]):
         return "the labels have lost their quotes, and stand in several columns"
     return "empty columns follow, as a spreadsheet writes them"

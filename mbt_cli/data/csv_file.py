@@ -11,6 +11,7 @@ from mbt_cli.data.splits import settled, shares
 from mbt_cli.data.table import at, named, rows, seconds, span
 from mbt_cli.dataset import Csv
 from mbt_cli.errors import MbtError
+from mbt_cli.words import count
 
 NEEDED, OPTIONAL = ("path", "labels"), ("start", "end", "split", "group")
 
@@ -26,7 +27,7 @@ def listing(spec: Csv, shelf: Shelf) -> Listing:
     ]
     classes = tuple(sorted({label for *_, labels in found for label in labels}))
     if len(classes) < 2:
-        raise MbtError(f"{path} has {len(classes)} labels; at least 2 are needed.")
+        raise MbtError(f"{path} has {count(len(classes), 'label')}; at least 2 are needed.")
     places = {label: place for place, label in enumerate(classes)}
     chosen = _chosen(path, [(line, clip) for line, clip, _ in found], spec)
     seen: dict[str, tuple[str, ...]] = {}
@@ -118,8 +119,8 @@ def _shared(path: Path, groups: set[str], spec: Csv, test: float) -> dict[str, s
     chosen = shares(groups, spec.validation, test, f"{spec.split_seed} ")
     if "train" not in chosen.values():
         raise MbtError(
-            f"{path} has {len(groups)} groups of clips, of which data.validation={spec.validation}"
-            f" and data.test={spec.test} leave none to learn from. Make them smaller, or give"
-            " more clips."
+            f"{path} has {count(len(groups), 'group')} of clips, of which"
+            f" data.validation={spec.validation} and data.test={spec.test} leave none to learn"
+            " from. Make them smaller, or give more clips."
         )
     return chosen

@@ -17,6 +17,7 @@ from mbt_cli.data import (
 from mbt_cli.data.listing import Listing
 from mbt_cli.data.shelf import Shelf
 from mbt_cli.dataset import AudioSet, Data, EpicKitchens, GridCorpus, Kinetics, Moments, VGGSound
+from mbt_cli.words import count
 
 LISTINGS: dict[str, Callable[[Any, Shelf], Listing]] = {
     "audioset": audioset.listing,
@@ -39,7 +40,7 @@ def listing(spec: Data, shelf: Shelf) -> Listing:
     found = LISTINGS[spec.dataset](spec, shelf)
     if not shelf.unreadable:
         return found
-    note = f"{len(shelf.unreadable)} folders cannot be looked into: {shelf.unreadable[0]}."
+    note = f"{count(len(shelf.unreadable), 'folder')} cannot be looked into: {shelf.unreadable[0]}."
     return replace(found, notes=(*found.notes, note))
 
 

@@ -8,6 +8,7 @@ from mbt_cli.data.shelf import Shelf
 from mbt_cli.data.splits import shares
 from mbt_cli.dataset import Folder
 from mbt_cli.errors import MbtError
+from mbt_cli.words import count
 
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 """Folders that are splits, if all are: a class of trains may well be called `train`."""
@@ -21,12 +22,13 @@ def listing(spec: Folder, shelf: Shelf) -> Listing:
     found = _by_split(paths) if tops and tops <= SPLITS.keys() else _by_class(paths, spec, shelf)
     if len(classes := tuple(sorted({name for name, _, _ in found}))) < 2:
         raise MbtError(
-            f"{shelf.root} has {len(classes)} folders of clips; at least 2 are needed, one for each"
-            " class (<class>/clip.mp4, or <split>/<class>/clip.mp4)."
+            f"{shelf.root} has {count(len(classes), 'folder')} of clips; at least 2 are needed, one"
+            " for each class (<class>/clip.mp4, or <split>/<class>/clip.mp4)."
         )
     notes = []
     if loose:
-        notes.append(f"{len(loose)} clips lie in no class's folder, and are left out: {loose[0]}.")
+        said = count(len(loose), "clip", "lies", "lie")
+        notes.append(f"{said} in no class's folder, left out: {loose[0]}.")
     if tops <= SPLITS.keys():
         found = _with_validation(found, spec, shelf)
     places = {label: place for place, label in enumerate(classes)}
@@ -102,12 +104,12 @@ def _enough(shelf: Shelf, label: str, clips: int, validation: float, test: float
     least = 3 if test else 2
     if clips < least:
         raise MbtError(
-            f"{shelf.root} has {clips} clip(s) of '{label}'; at least {least} are needed, one for"
-            f" each of train, validation{' and test' if test else ''}."
+            f"{shelf.root} has {count(clips, 'clip')} of '{label}'; at least {least} are needed,"
+            f" one for each of train, validation{' and test' if test else ''}."
         )
     taken = sum(max(1, round(share * clips)) for share in (validation, test) if share)
     if taken >= clips:
         raise MbtError(
-            f"Of the {clips} clips of '{label}', data.validation={validation} and data.test={test}"
-            " leave none to learn from. Make them smaller."
+            f"Of {count(clips, 'clip')} of '{label}', data.validation={validation} and"
+            f" data.test={test} leave none to learn from. Make them smaller."
         )

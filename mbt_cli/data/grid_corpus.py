@@ -14,6 +14,7 @@ from mbt_cli.data.shelf import Shelf
 from mbt_cli.data.splits import shares
 from mbt_cli.dataset import GridCorpus
 from mbt_cli.errors import MbtError
+from mbt_cli.words import count
 
 WORDS = {
     "command": {"b": "bin", "l": "lay", "p": "place", "s": "set"},
@@ -82,8 +83,9 @@ def _split(spec: GridCorpus, root: Path, names: Iterable[str]) -> list[tuple[str
     for label, found in sorted(by_class.items()):
         if len(found) < 3:
             raise MbtError(
-                f"{root} has {len(found)} clip(s) of {spec.target} '{list(words.values())[label]}';"
-                " at least 3 are needed, one for each of train, validation and test."
+                f"{root} has {count(len(found), 'clip')} of {spec.target}"
+                f" '{list(words.values())[label]}'; at least 3 are needed, one for each"
+                " of train, validation and test."
             )
         split = shares(found, VALIDATION, TEST)
         clips += [(name, split[name], label) for name in found]

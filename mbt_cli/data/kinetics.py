@@ -15,6 +15,7 @@ from mbt_cli.data.table import at, named, rows, span
 from mbt_cli.data.youtube import VIDEO_ID, checked, listed
 from mbt_cli.dataset import Kinetics
 from mbt_cli.errors import MbtError
+from mbt_cli.words import count
 
 CLASSES = 400
 OFFICIAL = "3e358540"
@@ -69,12 +70,13 @@ def listing(spec: Kinetics, shelf: Shelf) -> Listing:
     if spec.classes == "all":
         classes, name = tuple(sorted(every)), "kinetics"
         if len(classes) != CLASSES:
-            notes.append(f"The clips are of {len(classes)} classes, not of Kinetics' {CLASSES}.")
+            found = count(len(classes), "class")
+            notes.append(f"The clips are of {found}, not of Kinetics' {CLASSES}.")
     else:
         classes, name = sounds(shelf, every), "kinetics_sounds"
         notes.append(
-            f"These {len(classes)} classes are not the paper's list of 36, which was never printed:"
-            " figures cannot be compared."
+            "These are not the paper's list of 36 classes, which was never printed: figures cannot"
+            " be compared."
         )
     places = {label: place for place, label in enumerate(classes)}
     labelled = [

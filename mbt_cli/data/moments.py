@@ -15,6 +15,7 @@ from mbt_cli.data.splits import absent, settled
 from mbt_cli.data.table import at, rows
 from mbt_cli.dataset import Moments
 from mbt_cli.errors import MbtError
+from mbt_cli.words import count
 
 CLASSES = 305
 """Of version 2."""
@@ -53,7 +54,7 @@ def listing(spec: Moments, shelf: Shelf) -> Listing:
     else:
         classes = tuple(sorted({label for *_, label in clips}))
         notes.append(
-            f"There is no {LISTS[0]}: the classes are the {len(classes)} labels of the clips."
+            f"There is no {LISTS[0]}: the clips' labels make {count(len(classes), 'class')}."
         )
     places = {label: place for place, label in enumerate(classes)}
     found = []

@@ -140,16 +140,16 @@ class Shelf:
 
     def _called(self, name: str, version: bool) -> list[Path]:
         """The tables of this name, or those that are called a version of it."""
-        stem, _, ending = name.rpartition(".")
-
-        def is_version(found: str) -> bool:
-            begins = found.startswith(f"{stem}.") and found.endswith(f".{ending}")
-            return begins and found != name
-
-        if self.given is not None and (self.given.name == name or is_version(self.given.name)):
+        if self.given is not None and _is_version(self.given.name, name):
             return [self.given]
-        paths = self._tables.get(stem, ())
-        return [p for p in paths if (is_version(p.name) if version else p.name == name)]
+        paths = self._tables.get(name.rpartition(".")[0], ())
+        return [p for p in paths if (_is_version(p.name, name) if version else p.name == name)]
+
+
+def _is_version(found: str, name: str) -> bool:
+    """Whether a file's name is `name`, perhaps with more before its ending."""
+    stem, _, ending = name.rpartition(".")
+    return found.startswith(f"{stem}.") and found.endswith(f".{ending}")
 
 
 def _walk(root: Path, unreadable: list[str]) -> Iterator[tuple[str, str, str]]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from hashlib import blake2b
 
 from mbt_cli.data.listing import Listed, carved
+from mbt_cli.words import count
 
 Video = Callable[[Listed], str]
 """What all clips of go together: mostly the video."""
@@ -46,16 +47,20 @@ def settled(
             kept[clip.name] = replace(clip, split="validation")
     notes = []
     if repeated:
-        notes.append(f"{_rows(repeated)} clips that are listed before: each clip is taken once.")
+        said = count(repeated, "row", "has", "have")
+        notes.append(f"{said} clips that are listed before: each clip is taken once.")
     if contradicted:
-        notes.append(f"{_rows(contradicted)} other labels than before: the first ones are taken.")
+        said = count(contradicted, "row", "has", "have")
+        notes.append(f"{said} other labels than before: the first ones are taken.")
     if overlapping:
-        notes.append(f"{_clips(overlapping)} listed for testing too: left out of training.")
+        said = count(overlapping, "training clip", "is", "are")
+        notes.append(f"{said} listed for testing too: left out of training.")
     both = {video(c) for c in kept.values() if c.split == "test"} & {
         video(c) for c in kept.values() if c.split != "test"
     }
     if both:
-        notes.append(f"{len(both)} videos have clips for training and others for testing.")
+        said = count(len(both), "video", "has", "have")
+        notes.append(f"{said} clips for training and others for testing.")
     return tuple(kept.values()), notes
 
 
@@ -76,11 +81,3 @@ def absent(splits: Mapping[str, object | None]) -> list[str]:
     return [
         f"There is no {name}, so none of its clips." for name, path in splits.items() if not path
     ]
-
-
-def _rows(count: int) -> str:
-    return f"{count} row{'s have' if count > 1 else ' has'}"
-
-
-def _clips(count: int) -> str:
-    return f"{count} training clip{'s are' if count > 1 else ' is'}"

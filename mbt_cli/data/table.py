@@ -7,6 +7,7 @@ from math import isfinite
 from pathlib import Path
 
 from mbt_cli.errors import MbtError
+from mbt_cli.words import count
 
 CLOCK = re.compile(r"(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
 
@@ -57,7 +58,9 @@ def named(
     places = [header.index(c) if c in header else -1 for c in (*columns, *optional)]
     for line, row in lines:
         if len(row) != len(header):
-            raise at(path, line, f"there are {len(row)} fields, but the header has {len(header)}.")
+            raise at(
+                path, line, f"the row has {count(len(row), 'field')}, the header {len(header)}."
+            )
         yield line, [row[place] if place >= 0 else "" for place in places]
 
 

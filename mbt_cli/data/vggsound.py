@@ -16,6 +16,7 @@ from mbt_cli.data.table import at, rows
 from mbt_cli.data.youtube import checked, listed
 from mbt_cli.dataset import VGGSound
 from mbt_cli.errors import MbtError
+from mbt_cli.words import count
 
 CLASSES = 309
 OFFICIAL = "e7079f42"
@@ -61,7 +62,7 @@ def listing(spec: VGGSound, shelf: Shelf) -> Listing:
         classes = tuple(sorted({label for *_, label, _ in clips}))
         if len(classes) != CLASSES:
             notes.append(
-                f"There is no stat.csv: the classes are the {len(classes)} labels of the clips,"
+                f"There is no stat.csv: the clips' labels make {count(len(classes), 'class')},"
                 f" not VGGSound's {CLASSES}."
             )
     places = {name: place for place, name in enumerate(classes)}
@@ -89,7 +90,9 @@ def whole(path: Path) -> Iterator[Row]:
     """The rows of `vggsound.csv`. Raises MbtError."""
     for line, row in rows(path):
         if len(row) != 4:
-            raise at(path, line, f"there are {len(row)} fields, not id, start, label, split.")
+            raise at(
+                path, line, f"the row has {count(len(row), 'field')}, not id, start, label, split."
+            )
         video, start, label, split = row
         if line == 1 and split == "split":
             continue
@@ -104,7 +107,11 @@ def half(path: Path, split: str) -> Iterator[Row]:
     """The rows of `train.csv` or `test.csv`. Raises MbtError."""
     for line, row in rows(path):
         if len(row) != 2:
-            raise at(path, line, f"there are {len(row)} fields, not a file's name and a label.")
+            raise at(
+                path,
+                line,
+                f"the row has {count(len(row), 'field')}, not a file's name and a label.",
+            )
         if (found := NAME.fullmatch(row[0])) is None:
             raise at(path, line, f"'{row[0]}' is no name like <id>_<start, 6 digits>.mp4.")
         yield path, line, found[1], int(found[2]), row[1], split
