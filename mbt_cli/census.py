@@ -162,7 +162,8 @@ def _warnings(seen: Snapshot) -> list[str]:
     if 0 < train < len(seen.header["classes"]):
         empty = count(len(seen.header["classes"]) - train, "class", "has", "have")
         said.append(f"{empty} no clip to learn from.")
-    if twins := int(used["hash"].duplicated(keep=False)[used["start_s"] == 0].sum()):
+    files = used.drop_duplicates("path")
+    if twins := int(files["hash"].duplicated(keep=False).sum()):
         alike = count(twins, "clip", "has", "have")
         said.append(f"{alike} a file of the same content as another one.")
     return said

@@ -52,8 +52,9 @@ class Prepared:
 def prepare(
     data: Data, root: Path, metadata: Path | None, to: Path, *, executor: Executor, show: Bars
 ) -> Prepared:
-    """Makes every file small that the metadata promise and that is there; its metadata too come
-    along, so that `to` is a folder of that dataset.
+    """Makes every file small that the metadata promise and that is there. All keep their names,
+    whatever ending these have, for metadata and splits go by them; the metadata come along, so that
+    `to` is a folder of the same dataset.
 
     Raises MbtError where `to` is (in) the folder itself, Unwritable, and what `listing` raises.
     """
@@ -63,7 +64,7 @@ def prepare(
     show.say(f"Looking at the files below {root}.")
     shelf = Shelf(root, metadata)
     sources = {clip.path: None for clip in listing(data, shelf).clips if clip.path is not None}
-    files = [Small(path, (to / path.relative_to(root)).with_suffix(".mp4")) for path in sources]
+    files = [Small(path, to / path.relative_to(root)) for path in sources]
     with writing(to):
         for folder in {one.target.parent for one in files}:
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """Clips of one's own, sorted into folders or in a csv file, and GRID's; how all are split."""
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,37 +142,14 @@ def test_a_csv_of_ones_own_says_all_there_is_to_say(tmp_path):
     assert listed(Csv(), tmp_path, given / "mine.csv").classes == ("cat", "cow")
 
 
-def test_a_prepared_folder_holds_the_mp4_of_a_clip_that_has_another_ending_in_the_csv(tmp_path):
-    put(tmp_path, clips="path,labels\na.avi,dog\nb.avi,cat\nd/c.1.mkv,cat\ne.avi,cat\nf,dog\n")
-    clips(tmp_path, "a.mp4", "b.avi", "b.mp4", "d/c.1.mp4", "d/c.mp4", "e.mkv", "f.mp4")
-    found = by_name(listed(Csv(), tmp_path))
-    assert {name: clip.path and clip.path.name for name, clip in found.items()} == {
-        "a.avi": "a.mp4", "b.avi": "b.avi", "d/c.1.mkv": "c.1.mp4", "e.avi": None, "f": None,
-    }  # fmt: skip
-    assert found["d/c.1.mkv"].path == tmp_path / "d/c.1.mp4"
-
-
 def test_a_folder_and_a_name_too_long_are_no_file(tmp_path):
     long = "x" * 300
     put(tmp_path, clips=f"path,labels\na.avi,dog\nb.avi,cat\n{long}.avi,cat\nc,dog\n")
-    for name in ("a.avi", "a.mp4", "b.avi", "c"):
+    for name in ("a.avi", "c"):
         (tmp_path / name).mkdir()
-    clips(tmp_path, "b.mp4")
+    clips(tmp_path, "b.avi")
     found = by_name(listed(Csv(), tmp_path))
     assert [name for name, clip in found.items() if clip.path] == ["b.avi"]
-    assert found["b.avi"].path == tmp_path / "b.mp4"
-
-
-def test_a_prepared_folder_has_the_same_clips_by_its_csv(tmp_path):
-    rows = "path,labels\n" + "".join(f"{k}.avi,{'ab'[k % 2]}\n" for k in range(20))
-    before, after = (
-        listed(Csv(), clips(put(tmp_path / end, clips=rows), *(f"{k}.{end}" for k in range(20))))
-        for end in ("avi", "mp4")
-    )
-    assert all(clip.path.suffix == ".mp4" for clip in after.clips)
-    assert [replace(clip, path=None) for clip in before.clips] == [
-        replace(clip, path=None) for clip in after.clips
-    ]
 
 
 def test_several_labels_are_separated_by_a_bar_where_there_may_be_several(tmp_path):

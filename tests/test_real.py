@@ -8,6 +8,7 @@ import pytest
 from conftest import PAIR, SHARED
 from rendered import noise, render
 
+from mbt_cli.data.snapshot import load
 from mbt_cli.experiment import Evaluation
 from mbt_cli.runs import finished
 
@@ -208,17 +209,26 @@ def test_a_prepared_folder_is_a_dataset_of_its_own(mbt, grid, second, tmp_path):
     assert "Give a folder beside it" in why
 
 
-def test_a_dataset_by_a_csv_file_and_after_it_is_prepared(mbt, second, tmp_path):
+def test_prepared_files_keep_their_names_and_splits(mbt, second, tmp_path):
+    """A csv names each file; in folders a name decides the split, and two may differ in endings."""
     root = sorted_clips(tmp_path / "clips", second)
     shutil.move(root / "class0" / "0.mp4", root / "class0" / "0.avi")
-    rows = ["path,labels,start,end"]
-    rows += [f"{p.relative_to(root)},{p.parent.name},0,0.8" for p in sorted(root.rglob("*.*"))]
-    (root / "mine.csv").write_text("\n".join(rows) + "\n")
-    scan = ["data", "scan", "--recipe", "csv", "--results", tmp_path / "results", "--data"]
-    assert "12 of 12 clips of csv" in answered(mbt(*scan, root))
-    to = tmp_path / "small"
-    answered(mbt("data", "prepare", "--recipe", "csv", "--data", root, "--to", to))
-    assert "12 of 12 clips of csv" in answered(mbt(*scan, to))
+    shutil.copy(root / "class0" / "0.avi", root / "class0" / "1.mkv")
+    files = sorted(root.rglob("*.*"))
+    rows = [f"{path.relative_to(root)},{path.parent.name},0,0.8" for path in files]
+    (root / "mine.csv").write_text("\n".join(["path,labels,start,end", *rows]) + "\n")
+    for recipe in ("csv", "folder"):
+        to, tables = tmp_path / recipe, []
+        answered(mbt("data", "prepare", "--recipe", recipe, "--data", root, "--to", to))
+        for folder in (root, to):
+            results = tmp_path / f"{recipe}-{folder.name}"
+            scan = ["data", "scan", "--recipe", recipe, "--data", folder, "--results", results]
+            assert f"13 of 13 clips of {recipe}" in answered(mbt(*scan))
+            tables.append(load(results / "data" / f"{recipe}.parquet").table)
+        before, after = (table.set_index("name") for table in tables)
+        assert before["split"].to_dict() == after["split"].to_dict()
+        assert not set(before["hash"]) & set(after["hash"])
+        assert (to / "mine.csv").exists() == (recipe == "csv")
 
 
 def test_the_scan_says_which_settings_it_is_for(mbt, second, tmp_path):

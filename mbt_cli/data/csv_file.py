@@ -78,19 +78,13 @@ def _row(path: Path, line: int, fields: list[str], spec: Csv, shelf: Shelf) -> R
     start_s = seconds(path, line, start) if start else 0.0
     end_s = span(path, line, start or "0", end)[1] if end else None
     times = f"_{start or 0}" + (f"_{end}" if end else "") if start or end else ""
+    file = shelf.root / below
+    there = os.path.isfile(file)  # noqa: PTH113  # of a name too long Path.is_file raises
     clip = Listed(
-        below + times, split, (), _file(shelf.root / below), start_s, end_s,
+        below + times, split, (), file if there else None, start_s, end_s,
         "whole" if times else "clip", group or below,
     )  # fmt: skip
     return line, clip, labels
-
-
-def _file(path: Path) -> Path | None:
-    """The file itself, or the one that `mbt-cli data prepare` made of it."""
-    for one in (path, path.with_suffix(".mp4")) if path.suffix else (path,):
-        if os.path.isfile(one):  # noqa: PTH113  # of a name too long Path.is_file raises
-            return one
-    return None
 
 
 def _below(path: Path, line: int, name: str, shelf: Shelf) -> str:
