@@ -12,9 +12,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from math import inf
 from multiprocessing import connection
 from multiprocessing.process import parent_process
@@ -63,9 +64,10 @@ class Executor(Protocol):
     ) -> None: ...
 
     def run(
-        self, function: Callable[[J, Emit], R], jobs: Iterable[J], watch: Watch
-    ) -> Iterator[Outcome[R]]:
-        """The outcomes, in the order in which jobs end. A job is taken when it can begin."""
+        self, function: Callable[[J, Emit], R], jobs: Iterable[J | None], watch: Watch
+    ) -> Generator[Outcome[R]]:
+        """The outcomes, in the order in which jobs end. A job is taken when it can begin; where
+        there is None in its place, none is to begin for now. To close this ends what is begun."""
         ...
 
 
@@ -79,9 +81,9 @@ class Here:
         return
 
     def run(
-        self, function: Callable[[J, Emit], R], jobs: Iterable[J], watch: Watch
-    ) -> Iterator[Outcome[R]]:
-        for place, job in enumerate(jobs):
+        self, function: Callable[[J, Emit], R], jobs: Iterable[J | None], watch: Watch
+    ) -> Generator[Outcome[R]]:
+        for place, job in enumerate(job for job in jobs if job is not None):
             try:
                 value = function(job, lambda event, place=place: watch(place, event))  # type: ignore[misc]
             except Exception as error:  # noqa: BLE001  # handed on whole, for the caller to judge
@@ -100,27 +102,31 @@ class Local:
     def __init__(self, workers: int, threads: int = 1, silence_s: float = inf) -> None:
         self.workers, self.threads, self.silence_s = workers, threads, silence_s
         self._idle: list[_Worker] = []
+        self._busy: dict[connection.Connection, tuple[_Worker, int]] = {}
 
     def __enter__(self) -> "Local":
         return self
 
     def __exit__(self, *_: object) -> None:
-        _stop(self._idle)
+        """Ends the busy ones too: an error may hold on to a `run` that nobody has closed."""
+        _stop([*self._idle, *(worker for worker, _ in self._busy.values())])
 
     def run(
-        self, function: Callable[[J, Emit], R], jobs: Iterable[J], watch: Watch
-    ) -> Iterator[Outcome[R]]:
-        todo, some = enumerate(jobs), True
-        busy: dict[connection.Connection, tuple[_Worker, int]] = {}
+        self, function: Callable[[J, Emit], R], jobs: Iterable[J | None], watch: Watch
+    ) -> Generator[Outcome[R]]:
+        todo, places, some = ((job,) for job in jobs), count(), True
+        busy = self._busy = {}
         try:
             while some or busy:
                 while some and len(busy) < self.workers:
                     if (following := next(todo, None)) is None:
                         some = False
                         break
-                    place, job = following
+                    (job,) = following
+                    if job is None:
+                        break
                     worker = self._idle.pop() if self._idle else _Worker(self.threads)
-                    busy[worker.pipe] = worker, place
+                    busy[worker.pipe] = worker, next(places)
                     worker.begin(function, job)
                 for worker, _ in busy.values():
                     worker.stop_if_silent(self.silence_s)
@@ -160,7 +166,7 @@ class _Worker:
 
     def begin(self, function: Callable[[J, Emit], R], job: J) -> None:
         self.heard_s = time.monotonic()
-        with suppress(BrokenPipeError):  # it died idle: `hear` says so
+        with suppress(ConnectionError):  # it died idle, or as it read this: `hear` says so
             self.pipe.send((function, job))
 
     def stop_if_silent(self, limit_s: float) -> None:

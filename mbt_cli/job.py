@@ -86,6 +86,9 @@ def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
         state = record.resume(**facts)
         if state is None:
             record.begin(job.experiment, {**facts, "environment": environment(job.device)})
+        else:
+            for row in record.curve():
+                data.lost |= row.get("lost", {})
         try:
             return _fitted(job, record, data, _Log(record, emit, job), state)
         except Unwritable:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from math import floor
+from math import ceil, floor
 from typing import Any, Protocol, runtime_checkable
 
 from mbt_cli.claim import claimed
@@ -80,7 +80,7 @@ def enough(
             why = left_out[lost[0]] if lost else f"Of {expected:,} expected ones there is none."
             more = f" Lost: {manifest.lost}." if manifest.lost else ""
             raise MbtError(f"No clip of the {split} split can be read. {why}{more}")
-        if there < min_coverage * expected:
+        if there < _least(manifest, split, min_coverage):
             why = f" Lost: {manifest.lost}." if manifest.lost else ""
             raise MbtError(
                 f"{named}The {split} split has {there:,} of {expected:,} expected clips"
@@ -89,11 +89,17 @@ def enough(
             )
 
 
-def spare(manifest: Manifest, min_coverage: float) -> int:
-    """How many more clips may be missing before less than this fraction is there."""
-    missing = {split: _expected(manifest, split) - manifest.count(split) for split in SPLITS}
-    allowed = {split: floor((1 - min_coverage) * _expected(manifest, split)) for split in SPLITS}
-    return sum(max(0, allowed[split] - missing[split]) for split in SPLITS)
+def spare(manifest: Manifest, min_coverage: float) -> dict[str, int]:
+    """How many more clips of each split may be missing before less than this fraction is there."""
+    return {
+        split: max(0, manifest.count(split) - _least(manifest, split, min_coverage))
+        for split in SPLITS
+    }
+
+
+def _least(manifest: Manifest, split: str, min_coverage: float) -> int:
+    """Clips that must be there; 0.55 of 100 are 55, though in floating point they are more."""
+    return ceil(round(min_coverage * _expected(manifest, split), 6))
 
 
 def _expected(manifest: Manifest, split: str) -> int:

@@ -1,9 +1,10 @@
 """Many small things done in chunks: one that kills its process, or hangs, costs only itself."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any, Generic, TypeVar
 
 from mbt_cli.executors import Died, Emit, Executor
@@ -28,26 +29,30 @@ class Chunk(Generic[C, T]):
 
 def salvaged(
     executor: Executor, function: Each[C, T], shared: C, things: Iterable[T], size: int,
-    watch: Callable[[int], None] = lambda _: None,
-) -> Iterator[tuple[int, Any]]:  # fmt: skip
+    watch: Callable[[int], None] = lambda _: None, room: Callable[[], bool] = lambda: True,
+) -> Generator[tuple[int, Any]]:  # fmt: skip
     """Each thing's place and what `function` gives of it, or how its process `Died`; in chunks of
     `size`, in the order in which these end. `watch` is told of each that is done.
 
-    Things are taken when they can be begun; what a death left of a chunk goes before all others.
+    Things are taken when they can be begun, and there is `room` for what comes of them: always
+    where all that was begun is used. What a death left of a chunk goes before all others.
     """
     chunks = _chunks(function, shared, things, size)
     todo = deque(islice(chunks, 1))
     while todo:  # again, where the last chunk to end was one that died
+        places = count()
         begun: dict[int, Chunk[C, T]] = {}
         values: dict[int, list[Any]] = {}
 
-        def jobs() -> Iterator[Chunk[C, T]]:
+        def jobs() -> Iterator[Chunk[C, T] | None]:
             while True:
+                while not (todo or room()):
+                    yield None
                 if not todo:
                     todo.extend(islice(chunks, 1))
                 if not todo:
                     return
-                place = len(begun)  # noqa: B023  # used up within this turn of the loop
+                place = next(places)  # noqa: B023  # used up within this turn of the loop
                 begun[place], values[place] = todo.popleft(), []  # noqa: B023
                 yield begun[place]  # noqa: B023
 
@@ -55,16 +60,17 @@ def salvaged(
             values[place].append(value)  # noqa: B023
             watch(1)
 
-        for outcome in executor.run(_do, jobs(), hear):
-            if outcome.error and not isinstance(outcome.error, Died):
-                raise outcome.error
-            chunk, found = begun[outcome.place], values.pop(outcome.place)
-            if outcome.error and len(found) < len(chunk.things):
-                found.append(outcome.error)
-                watch(1)
-                if rest := chunk.things[len(found) :]:
-                    todo.appendleft(Chunk(function, shared, chunk.first + len(found), rest))
-            yield from enumerate(found, chunk.first)
+        with closing(executor.run(_do, jobs(), hear)) as outcomes:
+            for outcome in outcomes:
+                if outcome.error and not isinstance(outcome.error, Died):
+                    raise outcome.error
+                chunk, found = begun.pop(outcome.place), values.pop(outcome.place)
+                if outcome.error and len(found) < len(chunk.things):
+                    found.append(outcome.error)
+                    watch(1)
+                    if rest := chunk.things[len(found) :]:
+                        todo.appendleft(Chunk(function, shared, chunk.first + len(found), rest))
+                yield from enumerate(found, chunk.first)
 
 
 def _chunks(

@@ -1,8 +1,8 @@
 """Where a run's clips come from: arrays on disk, or their files. What a worker is told of that."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mbt_cli.data.cache import Cached
@@ -26,8 +26,8 @@ class Source:
     """Of the arrays that hold them; None where they are decoded when they are needed."""
     readers: int = 0
     """Processes that decode them then; with 0 the run's own does."""
-    spare: int = 0
-    """Clips that may be lost on the way."""
+    spare: Mapping[str, int] = field(default_factory=dict)
+    """Clips of each split that may be lost on the way."""
 
     @contextmanager
     def opened(self) -> Iterator[Clips]:

@@ -4,8 +4,10 @@ What is read depends on what is asked for alone: any number of processes gives t
 the same order.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import TypeVar
@@ -23,7 +25,15 @@ T = TypeVar("T")
 
 AHEAD = 2
 """Batches that wait, read, for each one that is learned from."""
+CHUNK = 8
+"""Clips in a job: fewer than in a batch, so that all readers work on the one that is next."""
+WAITING = 256
+"""Clips that may wait, read, for one that comes before them and is slow."""
 _POLL_S = 0.05
+
+
+class Enough(Exception):
+    """Nobody wants the batches any more."""
 
 
 @dataclass(frozen=True)
@@ -37,28 +47,41 @@ class Ask:
 class Streamed(Clips):
     """The clips of a manifest, from their files."""
 
-    def __init__(self, manifest: Manifest, views: Views, executor: Executor, spare: int) -> None:
+    def __init__(
+        self, manifest: Manifest, views: Views, executor: Executor, spare: Mapping[str, int]
+    ) -> None:
         super().__init__(manifest, {})
         self.views, self.executor, self.spare = views, executor, spare
-        """`spare`: how many clips may be lost before that is an error."""
+        """`spare`: how many clips of each split may be lost before that is an error."""
 
     def batches(self, wanted: Iterable[Wanted]) -> Generator[Batch]:
-        read = self._read(list(wanted))
-        return read if isinstance(self.executor, Here) else ahead(read, AHEAD)
+        if isinstance(self.executor, Here):
+            return self._read(list(wanted), lambda _: None)
+        enough = Event()
 
-    def _read(self, wanted: list[Wanted]) -> Generator[Batch]:
-        """Batches as they are complete; a batch that is read before its turn waits for it."""
+        def watch(_: int) -> None:
+            if enough.is_set():
+                raise Enough
+
+        return ahead(self._read(list(wanted), watch), AHEAD, enough)
+
+    def _read(self, wanted: list[Wanted], watch: Callable[[int], None]) -> Generator[Batch]:
+        """Batches as they are complete; what is read before its turn waits for it."""
         asks = (ask for one in wanted for ask in self._asks(one))
-        largest = max((len(one.places) for one in wanted), default=1)
+        most = max(WAITING, *(2 * len(one.places) for one in wanted), 1)
         found: dict[int, dict[str, np.ndarray] | Exception] = {}
-        reading = salvaged(self.executor, shown, self.views, asks, largest)
         first = 0
-        for one in wanted:
-            mine = range(first, first := first + len(one.places))
-            while not all(place in found for place in mine):
-                place, what = next(reading)
-                found[place] = what
-            yield self._batch(one, [found.pop(place) for place in mine])
+        with closing(
+            salvaged(
+                self.executor, shown, self.views, asks, CHUNK, watch, lambda: len(found) < most
+            )
+        ) as reading:
+            for one in wanted:
+                mine = range(first, first := first + len(one.places))
+                while not all(place in found for place in mine):
+                    place, what = next(reading)
+                    found[place] = what
+                yield self._batch(one, [found.pop(place) for place in mine])
 
     def _asks(self, one: Wanted) -> Iterator[Ask]:
         for row, place in enumerate(one.places):
@@ -69,21 +92,26 @@ class Streamed(Clips):
         kept = []
         for row, what in enumerate(found):
             if isinstance(what, Exception):
-                self._lose(self.manifest.entries[one.places[row]].name, what)
+                self._lose(self.manifest.entries[one.places[row]], what)
             else:
                 kept.append((one.places[row], what))
-        if not kept:
-            raise MbtError(f"No clip of a whole batch can be read. {found[0]}")
-        views = {m: np.stack([views[m] for _, views in kept]) for m in one.at}
-        return Batch(np.array([place for place, _ in kept]), views)
+        views = {m: np.stack([views[m] for _, views in kept]) for m in one.at} if kept else {}
+        return Batch(np.array([place for place, _ in kept], dtype=np.int64), views)
 
-    def _lose(self, name: str, why: Exception) -> None:
-        self.lost[name] = str(why)
-        if len(self.lost) > self.spare:
+    @cached_property
+    def _splits(self) -> dict[str, str]:
+        return {entry.name: entry.split for entry in self.manifest.entries}
+
+    def _lose(self, entry: Entry, why: Exception) -> None:
+        if entry.name in self.lost:
+            return
+        self.lost[entry.name] = str(why)
+        lost = sum(self._splits[name] == entry.split for name in self.lost)
+        if lost > self.spare.get(entry.split, 0):
             raise MbtError(
-                f"A clip that was there cannot be read any more, {name}: {why} Put it back, or"
-                " allow for it with a lower --min-coverage; the same command with --retry-failed"
-                " goes on where this run was."
+                f"A clip that was there cannot be read any more, {entry.name}: {why} Put it back,"
+                " or allow for it with a lower --min-coverage; the same command with"
+                " --retry-failed goes on where this run was."
             )
 
 
@@ -98,10 +126,11 @@ def shown(views: Views, ask: Ask) -> dict[str, np.ndarray] | MbtError:
         return error
 
 
-def ahead(things: Generator[T], many: int) -> Generator[T]:
-    """The same things, up to so many of them made before they are asked for, by another thread."""
+def ahead(things: Generator[T], many: int, enough: Event | None = None) -> Generator[T]:
+    """The same things, up to so many of them made before they are asked for, by another thread.
+    `enough` is set when no more of them are wanted."""
     made: Queue[T | BaseException | None] = Queue(many)
-    enough = Event()
+    enough = enough or Event()
 
     def put(thing: T | BaseException | None) -> bool:
         while not enough.is_set():

@@ -103,6 +103,14 @@ def fit(
             optimizer.zero_grad()  # what the error held is free by now
             row({"micro_batch": at.micro_batch})
 
+    lost = len(data.lost)
+
+    def tell_lost() -> None:
+        nonlocal lost
+        if more := dict(islice(data.lost.items(), lost, None)):
+            row({"lost": more})
+            lost += len(more)
+
     while at.step < steps:
         epoch, done = at.step // steps_per_epoch + 1, at.step % steps_per_epoch
         order = places[drawn(how.seed, "order", epoch).permutation(len(places))]
@@ -112,9 +120,11 @@ def fit(
             for step, turn in enumerate(turns, at.step)
         ]
         model.train()
-        began, lost = time.perf_counter(), len(data.lost)
+        began = time.perf_counter()
         with closing(data.batches(wanted)) as batches:
             for batch in batches:
+                if not len(batch.places):
+                    raise MbtError(f"No clip of a whole batch can be read. {_last(data.lost)}")
                 inputs = normalised(batch.views, views, device)
                 targets: Targets = (truth := torch.from_numpy(data.labels(batch.places)).to(device))
                 if how.mixup:
@@ -129,9 +139,7 @@ def fit(
                 descend(model, optimizer, rate, how.clip_norm)
                 at.step += 1
                 at.losses.append(value)
-                if len(data.lost) > lost:
-                    row({"lost": dict(islice(data.lost.items(), lost, None))})
-                    lost = len(data.lost)
+                tell_lost()
                 if at.step % every == 0:
                     row({"loss": _mean(at.losses, at.step, how.seed), "learning_rate": rate})
                     at.losses = []
@@ -143,6 +151,7 @@ def fit(
 
         how_now = Evaluation(split="validation", crops=1)
         found = evaluate(model, experiment, data, how_now, device).figures
+        tell_lost()
         row({"validation": _means_only(found)})
         reached = found[primary(manifest.multi_label)]
         if reached is None:
@@ -155,6 +164,10 @@ def fit(
 
     model.load_state_dict(at.weights)
     return Fitted(model, at.epoch, at.validation, at.seconds, at.micro_batch or how.batch_size)
+
+
+def _last(lost: Mapping[str, str]) -> str:
+    return [*lost.values()][-1]
 
 
 def _mean(losses: list[Tensor], step: int, seed: int) -> float:

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import active_children
+from threading import Timer
 
 import pytest
 
@@ -115,6 +117,51 @@ def test_a_worker_that_died_idle_costs_the_job_it_would_have_done():
         time.sleep(0.2)
         lost, after = executor.run(die, [0, 0], lambda *_: None)
     assert isinstance(lost.error, Died) and after.value != first.value
+
+
+def test_a_worker_that_dies_as_it_is_told_its_job_costs_that_job():
+    with Local(1) as executor:
+        (first,) = executor.run(die, [0], lambda *_: None)
+        os.kill(first.value, signal.SIGSTOP)  # so that the job is half way when it dies
+        Timer(0.3, os.kill, (first.value, signal.SIGKILL)).start()
+        lost, after = executor.run(weigh, [b"x" * 10_000_000, b"xy"], lambda *_: None)
+    assert isinstance(lost.error, Died) and after.value == 2
+
+
+def weigh(job, _emit):
+    return len(job)
+
+
+@pytest.mark.parametrize("kind", ["here", "local"])
+def test_where_no_job_is_to_begin_for_now_the_others_go_on(kind, request):
+    executor = Here() if kind == "here" else request.getfixturevalue("local")
+    done = []
+
+    def jobs():
+        yield 1
+        while kind == "local" and not done:
+            yield None
+        yield None
+        yield 2
+
+    for outcome in executor.run(square, jobs(), lambda *_: None):
+        done.append((outcome.place, outcome.value))
+    assert done == [(0, 1), (1, 4)]
+
+
+def test_who_leaves_ends_all_workers_though_an_error_holds_on_to_their_list():
+    before = set(active_children())
+    with Local(2) as executor:
+        left = executor.run(nap, [0, 60, 60], lambda *_: None)
+        assert next(left).value is None
+        workers = set(active_children()) - before
+        assert len(workers) == 2
+    assert not any(worker.is_alive() for worker in workers)
+    left.close()
+
+
+def nap(seconds, _emit):
+    time.sleep(seconds)
 
 
 def test_after_a_bug_a_worker_is_replaced_and_after_a_sentence_it_is_not():

@@ -68,5 +68,25 @@ def test_things_are_taken_when_they_can_be_begun():
     assert next(taken) < 9
 
 
+def test_no_more_is_begun_than_there_is_room_for_but_what_a_death_left(local):
+    """Each time something is found, there is room for three more."""
+    begun, found = count(), []
+    things = ("dies" if next(begun) in (4, 5) else 1 for _ in range(11))
+    room = lambda: len(found) % 4 != 3  # noqa: E731  # none until another one is found
+    for place, _ in salvaged(local, fate, 1, things, 2, room=room):
+        found.append(place)
+    assert sorted(found) == list(range(11))
+
+
+def test_things_wait_for_room(local):
+    taken, open_ = [], []
+    things = (taken.append(k) or k for k in range(9))
+    doing = salvaged(local, fate, 1, things, 1, room=lambda: bool(open_) or len(taken) < 3)
+    assert sorted(next(doing)[0] for _ in range(3)) == [0, 1, 2]
+    assert taken == [0, 1, 2]
+    open_.append(True)
+    assert sorted(place for place, _ in doing) == [3, 4, 5, 6, 7, 8]
+
+
 def test_no_things_are_no_work(local):
     assert list(salvaged(local, fate, 1, [], 3)) == []

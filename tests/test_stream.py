@@ -1,7 +1,13 @@
 """Clips decoded when they are needed: which, in what order, and what happens to those that go."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,7 +61,7 @@ def pictures(batch):
 
 
 def test_a_share_of_the_room_says_where_the_span_begins(manifest):
-    clips = Streamed(manifest, VIEWS, Here(), 0)
+    clips = Streamed(manifest, VIEWS, Here(), {})
     ask = wanted(0, 0, 0, 1, 2, video=[0, 0.5, 1, 1, 0.7], audio=[0, 0.5, 1, 1, 0.7])
     (batch,) = clips.batches([ask])
     # 2 of 25 pictures a second, at 0.25 s and 0.75 s of the span: 3 s give room for 2 s, 1 s none
@@ -63,7 +69,7 @@ def test_a_share_of_the_room_says_where_the_span_begins(manifest):
 
 
 def test_a_clip_that_is_shorter_than_the_span_is_shown_again_and_again(manifest):
-    (batch,) = Streamed(manifest, VIEWS, Here(), 0).batches([wanted(3)])
+    (batch,) = Streamed(manifest, VIEWS, Here(), {}).batches([wanted(3)])
     assert pictures(batch) == [[6, 8]]  # 0.75 s is 0.35 s of 0.4 s
     (rows,) = batch.views["audio"][0].astype(np.float32)
     assert np.abs(rows[8:38] - rows[48:78]).max() < 0.5 < np.abs(rows[8:38] - rows[28:58]).max()
@@ -71,8 +77,8 @@ def test_a_clip_that_is_shorter_than_the_span_is_shown_again_and_again(manifest)
 
 def test_sound_and_pictures_may_be_asked_of_different_places(manifest):
     ask = wanted(0, 0, video=[0, 1], audio=[1, 0])
-    (batch,) = Streamed(manifest, VIEWS, Here(), 0).batches([ask])
-    (same,) = Streamed(manifest, VIEWS, Here(), 0).batches(
+    (batch,) = Streamed(manifest, VIEWS, Here(), {}).batches([ask])
+    (same,) = Streamed(manifest, VIEWS, Here(), {}).batches(
         [wanted(0, 0, video=[0, 1], audio=[0, 1])]
     )
     assert pictures(batch) == pictures(same) == [[6, 18], [56, 68]]
@@ -81,7 +87,7 @@ def test_sound_and_pictures_may_be_asked_of_different_places(manifest):
 
 def test_one_modality_is_read_alone(manifest):
     ask = Wanted(np.array([1]), {"audio": np.array([0.5])})
-    (batch,) = Streamed(manifest, VIEWS, Here(), 0).batches([ask])
+    (batch,) = Streamed(manifest, VIEWS, Here(), {}).batches([ask])
     assert set(batch.views) == {"audio"}
 
 
@@ -90,9 +96,9 @@ def test_batches_come_in_their_order_with_any_number_of_readers(manifest, worker
     random = np.random.default_rng(0)
     turns = ((0, 1, 2), (3, 0), (2,), (1, 1, 0, 3), (0, 2, 3))
     asks = [wanted(*places, video=random.random(len(places))) for places in turns]
-    here = list(Streamed(manifest, VIEWS, Here(), 0).batches(asks))
+    here = list(Streamed(manifest, VIEWS, Here(), {}).batches(asks))
     with Local(workers) as executor:
-        there = list(Streamed(manifest, VIEWS, executor, 0).batches(asks))
+        there = list(Streamed(manifest, VIEWS, executor, {}).batches(asks))
     for one, other in zip(here, there, strict=True):
         assert one.places.tolist() == other.places.tolist()
         for m in BOTH:
@@ -102,32 +108,155 @@ def test_batches_come_in_their_order_with_any_number_of_readers(manifest, worker
 def test_a_clip_that_vanishes_is_left_out_and_named_where_that_is_allowed(manifest, tmp_path):
     gone = Entry("gone", tmp_path / "gone.mp4", "train", (0,), 0.0, 1.0)
     more = Manifest((*manifest.entries, gone), manifest.classes, multi_label=False, fingerprint="f")
-    clips = Streamed(more, VIEWS, Here(), 1)
+    clips = Streamed(more, VIEWS, Here(), {"train": 1})
     first, second = clips.batches([wanted(0, 5, 1), wanted(5, 2)])
     assert (first.places.tolist(), second.places.tolist()) == ([0, 1], [2])
     assert pictures(first)[1] == [18, 31]
     assert set(clips.lost) == {"gone"} and "does not exist" in clips.lost["gone"]
     with pytest.raises(MbtError, match=r"gone: .*does not exist.*--retry-failed"):
-        list(Streamed(more, VIEWS, Here(), 0).batches([wanted(0, 5, 1)]))
-    with pytest.raises(MbtError, match="No clip of a whole batch"):
-        list(Streamed(more, VIEWS, Here(), 1).batches([wanted(5)]))
+        list(Streamed(more, VIEWS, Here(), {"test": 9}).batches([wanted(0, 5, 1)]))
+    (none,) = Streamed(more, VIEWS, Here(), {"train": 1}).batches([wanted(5)])
+    assert len(none.places) == 0 and none.views == {}
 
 
 def test_an_error_of_a_reader_reaches_who_learns(manifest, readers, tmp_path):
     gone = Entry("gone", tmp_path / "gone.mp4", "train", (0,), 0.0, 1.0)
     more = Manifest((*manifest.entries, gone), manifest.classes, multi_label=False, fingerprint="f")
-    batches = Streamed(more, VIEWS, readers, 0).batches([wanted(0), wanted(5)])
+    batches = Streamed(more, VIEWS, readers, {}).batches([wanted(0), wanted(5)])
     assert next(batches).places.tolist() == [0]
     with pytest.raises(MbtError, match="gone"):
         next(batches)
 
 
 def test_whoever_has_enough_leaves_nothing_running(manifest, readers):
-    batches = Streamed(manifest, VIEWS, readers, 0).batches([wanted(0)] * 50)
+    batches = Streamed(manifest, VIEWS, readers, {}).batches([wanted(0)] * 50)
     next(batches)
     batches.close()
-    (again,) = Streamed(manifest, VIEWS, readers, 0).batches([wanted(1)])
+    (again,) = Streamed(manifest, VIEWS, readers, {}).batches([wanted(1)])
     assert again.places.tolist() == [1]
+
+
+def test_whoever_has_enough_does_not_wait_for_a_batch_to_be_complete(manifest, readers):
+    batches = Streamed(manifest, VIEWS, readers, {}).batches([wanted(1), wanted(*[0] * 30_000)])
+    next(batches)
+    began = time.monotonic()
+    batches.close()
+    assert time.monotonic() - began < 5
+
+
+def test_each_split_has_clips_to_spare_of_its_own(manifest, tmp_path):
+    gone = [Entry(f"gone{k}", tmp_path / "gone", split, (0,)) for k, split in
+            enumerate(("train", "test", "train"))]  # fmt: skip
+    more = replace(manifest, entries=(*manifest.entries, *gone))
+    clips = Streamed(more, VIEWS, Here(), {"train": 1, "test": 1})
+    for _ in range(2):  # a clip is lost once, however often it is asked for
+        list(clips.batches([wanted(0, 5), wanted(1, 6), wanted(5)]))
+    assert set(clips.lost) == {"gone0", "gone1"}
+    with pytest.raises(MbtError, match="gone2"):
+        list(clips.batches([wanted(0, 7)]))
+
+
+READING = """
+import sys
+import numpy as np
+from contextlib import closing
+from pathlib import Path
+from mbt_cli.data.clips import Wanted
+from mbt_cli.data.manifest import Entry, Manifest
+from mbt_cli.dataset import Views
+from mbt_cli.errors import MbtError
+from mbt_cli.source import Source
+
+def main(path, last):
+    entries = (Entry("clip", Path(path), "train", (0,), 0.0, 3.0),
+               Entry("last", Path(last), "test", (0,)))
+    views = Views(span_s=1.0, frames=2, size=64, mel_bins=16, windows="random")
+    source = Source(Manifest(entries, ("a", "b"), False, "f"), views, None, 2)
+    at = lambda n: {m: np.full(n, 0.5) for m in ("audio", "video")}
+    with source.opened() as clips:
+        wanted = [Wanted(np.array([0]), at(1)), Wanted(np.array([0, 1]), at(2))]
+        wanted += [Wanted(np.full(9, 0), at(9))] * 900
+        with closing(clips.batches(wanted)) as batches:
+            for batch in batches:
+                print("read", flush=True)
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except MbtError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+"""
+"""A program that reads the first of two clips again and again, the other one once."""
+
+
+def reading(folder, first, last):
+    (folder / "reading.py").write_text(READING)
+    words = [sys.executable, folder / "reading.py", first, last]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def below(pid):
+    """The processes that a process has begun."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()] + [
+        int(one) for task in Path(f"/proc/{pid}/task").iterdir() if task.name != str(pid)
+        for one in (task / "children").read_text().split()
+    ]  # fmt: skip
+
+
+def running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_program_ends_after_an_error_of_its_readers(manifest, tmp_path):
+    """What they had begun is left behind, and still nobody waits for them."""
+    program = reading(tmp_path, manifest.entries[0].path, tmp_path / "gone.mp4")
+    said, why = program.communicate(timeout=60)
+    assert program.returncode == 1 and said == "read\n" and "last: " in why, why
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_no_reader_outlives_who_it_reads_for(manifest, tmp_path, how):
+    path = manifest.entries[0].path
+    program = reading(tmp_path, path, path)
+    for _ in range(3):
+        assert program.stdout.readline() == "read\n"
+    readers = below(program.pid)
+    assert len(readers) >= 2
+    os.kill(program.pid, how)
+    program.communicate(timeout=30)
+    until = time.monotonic() + 20
+    while any(map(running, readers)):
+        assert time.monotonic() < until, "a reader outlived its program"
+        time.sleep(0.05)
+
+
+def test_few_clips_wait_for_one_that_is_slow(manifest, readers, monkeypatch):
+    """Of two readers one has a clip of 500 large pictures."""
+    monkeypatch.setattr("mbt_cli.stream.WAITING", 16)
+    taken = 0
+
+    class Watched(Streamed):
+        def _asks(self, one):
+            nonlocal taken
+            for ask in super()._asks(one):
+                taken += 1
+                yield ask
+
+    slow = replace(manifest.entries[0], path=manifest.entries[0].path.with_name("slow.mp4"))
+    render(slow.path, times_s=tuple(np.arange(500) / 25), size=(512, 512),
+           sound=noise(20.0, 16_000), rate_hz=16_000)  # fmt: skip
+    more = replace(manifest, entries=(*manifest.entries, replace(slow, end_s=20.0)))
+    views = replace(VIEWS, frames=500, span_s=20.0)
+    clips = Watched(more, views, readers, {})
+    batches = clips.batches([wanted(5), *[wanted(3)] * 5000])
+    next(batches)
+    batches.close()
+    assert taken <= 16 + 3 * 8
 
 
 def test_things_are_made_a_little_ahead_and_no_farther():
@@ -169,7 +298,7 @@ def test_the_scores_of_a_clip_are_the_mean_over_its_crops(manifest):
     experiment = replace(base, data=replace(base.data, views=VIEWS))
     torch.manual_seed(0)
     model = build(experiment.model, VIEWS.shapes, 2).eval()
-    clips = Streamed(manifest, VIEWS, Here(), 0)
+    clips = Streamed(manifest, VIEWS, Here(), {})
 
     def logits(share):
         (batch,) = clips.batches([wanted(4, video=[share], audio=[share])])
@@ -189,7 +318,7 @@ def test_a_test_clip_that_vanishes_is_not_scored(manifest, tmp_path):
     base = recipe("folder").at("model.patch", "10,16")
     experiment = replace(base, data=replace(base.data, views=VIEWS))
     model = build(experiment.model, VIEWS.shapes, 2)
-    done = evaluate(model, experiment, Streamed(more, VIEWS, Here(), 1), Evaluation())
+    done = evaluate(model, experiment, Streamed(more, VIEWS, Here(), {"test": 1}), Evaluation())
     assert done.places.tolist() == [5] and len(done.scores) == 1
 
 

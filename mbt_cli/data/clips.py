@@ -31,7 +31,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Batch:
-    """What could be read of it: not always all."""
+    """What could be read of it: not always all; where it is nothing, there are no views."""
 
     places: Int64[np.ndarray, " b"]
     views: Mapping[str, np.ndarray]
