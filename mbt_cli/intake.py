@@ -14,8 +14,7 @@ from mbt_cli.dataset import Data, Synthetic
 from mbt_cli.errors import MbtError
 from mbt_cli.executors import Executor, Local
 from mbt_cli.ready import Bars
-from mbt_cli.scan import scan
-from mbt_cli.source import SILENCE_S
+from mbt_cli.scan import SILENCE_S, scan
 
 
 def manifest_of(

@@ -19,6 +19,9 @@ from mbt_cli.files import sweep, writing
 from mbt_cli.ready import Bars
 from mbt_cli.salvage import salvaged
 
+PATIENCE_S = 6 * 3600.0
+"""A file that takes so long is given up: an hour of video takes some minutes."""
+
 
 @dataclass(frozen=True)
 class Small:

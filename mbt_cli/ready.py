@@ -77,9 +77,13 @@ def enough(
         lost = [e.name for e in manifest.entries if e.split == split and e.name in left_out]
         there, expected = manifest.count(split) - len(lost), _expected(manifest, split)
         if not there:
-            why = left_out[lost[0]] if lost else f"Of {expected:,} expected ones there is none."
-            more = f" Lost: {manifest.lost}." if manifest.lost else ""
-            raise MbtError(f"No clip of the {split} split can be read. {why}{more}")
+            if lost:
+                why = left_out[lost[0]]
+            elif expected:
+                why = f"Of {expected:,} expected ones there is none. Lost: {manifest.lost}."
+            else:
+                why = "The metadata list none: get their list too, or name it with --metadata."
+            raise MbtError(f"No clip of the {split} split can be read. {why}")
         if there < _least(manifest, split, min_coverage):
             why = f" Lost: {manifest.lost}." if manifest.lost else ""
             raise MbtError(

@@ -33,6 +33,8 @@ REMARKS = {
     "short": "It is more than a tenth shorter than the metadata say.",
 }
 """What may be said of a clip that decodes; runs are given it all the same, unless left out."""
+SILENCE_S = 1800.0
+"""A look that takes so long hangs: a probe gives up before, but a large file's hash takes time."""
 CHUNK = 4
 """Clips in a job: few, for a clip may take seconds."""
 MAY_LACK = 0.1

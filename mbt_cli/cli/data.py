@@ -52,9 +52,8 @@ def scan(
     from mbt_cli.data.snapshot import header_of
     from mbt_cli.executors import Local
     from mbt_cli.intake import free_name, frozen_of
-    from mbt_cli.scan import REMARKS
+    from mbt_cli.scan import REMARKS, SILENCE_S
     from mbt_cli.scan import scan as look
-    from mbt_cli.source import SILENCE_S
     from mbt_cli.terminal import Screen, stdout
 
     console, spec = stdout(), _spec(of, settings)
@@ -100,12 +99,13 @@ def prepare(
     goes on where it was; a file that was changed is made anew.
     """
     from mbt_cli.executors import Local
+    from mbt_cli.prepare import PATIENCE_S
     from mbt_cli.prepare import prepare as make
     from mbt_cli.terminal import Screen, stdout
 
     console, spec = stdout(), _spec(of, settings)
     try:
-        with Local(workers or os.cpu_count() or 1, 1) as executor:
+        with Local(workers or os.cpu_count() or 1, 1, PATIENCE_S) as executor:
             done = make(spec, data, metadata, to, executor=executor, show=Screen(console))
     except KeyboardInterrupt:
         raise Stopped("Stopped. The same command goes on where it was.") from None
