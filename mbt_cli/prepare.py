@@ -4,7 +4,7 @@ Every file is there whole or not at all: a command that was killed goes on where
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,8 @@ def prepare(
     """Makes every file small that the metadata promise and that is there; its metadata too come
     along, so that `to` is a folder of that dataset.
 
-    Raises MbtError where `to` is (in) the folder itself, Unwritable, and what `listing` raises.
+    Raises MbtError where `to` is (in) the folder itself, or two files have one name; Unwritable,
+    and what `listing` raises.
     """
     if to.resolve().is_relative_to(root.resolve()):
         raise MbtError(f"--to {to} lies in --data {root}: prepared files would be found as clips."
@@ -64,6 +65,7 @@ def prepare(
     shelf = Shelf(root, metadata)
     sources = {clip.path: None for clip in listing(data, shelf).clips if clip.path is not None}
     files = [Small(path, (to / path.relative_to(root)).with_suffix(".mp4")) for path in sources]
+    _check_apart(files)
     with writing(to):
         for folder in {one.target.parent for one in files}:
             folder.mkdir(parents=True, exist_ok=True)
@@ -84,10 +86,21 @@ def prepare(
     return Prepared(len(files), len(files) - len(todo), failed, (sizes[0], sizes[1]))
 
 
+def _check_apart(files: Sequence[Small]) -> None:
+    """Raises MbtError where one small file would be made of two."""
+    sources: dict[Path, Path] = {}
+    for one in files:
+        if (other := sources.setdefault(one.target, one.source)) != one.source:
+            raise MbtError(
+                f"{other} and {one.source} would both become {one.target}: rename one of them."
+            )
+
+
 def made(_: None, one: Small) -> ClipError | None:
-    """Makes a file small; why that cannot be."""
+    """Makes a file small; why that cannot be. What was made of it as it was before goes then."""
     try:
         transcode(one.source, one.target)
     except ClipError as error:
+        one.target.unlink(missing_ok=True)
         return error
     return None

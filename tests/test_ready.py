@@ -42,8 +42,8 @@ def test_all_clips_are_enough_and_none_may_go():
 
 
 def test_a_split_without_clips_is_refused_however_few_would_do():
-    for there, lost in ((manifest(test=(0, 5), lost="5 missing"), {}),
-                        (manifest(), {f"test/{k}": "They are gone." for k in range(5)})):  # fmt: skip
+    gone = {f"test/{k}": "They are gone." for k in range(5)}
+    for there, lost in ((manifest(test=(0, 5), lost="5 missing"), {}), (manifest(), gone)):
         with pytest.raises(MbtError, match="No clip of the test split can be read") as error:
             enough(there, lost, 0.0)
         why = "They are gone." if lost else "Of 5 expected ones there is none. Lost: 5 missing."
@@ -64,8 +64,8 @@ def test_what_is_missing_and_what_cannot_be_read_count_alike():
         enough(one, {"train/3": "It is torn."}, 0.9)
     assert str(error.value) == (
         "1 of 98 clips cannot be read; the first, train/3: It is torn. The train split has 89 of"
-        " 100 expected clips (89.0%). Lost: 10 missing (such as x). Mend or add clips, or do without"
-        " them: --min-coverage 0.89."
+        " 100 expected clips (89.0%). Lost: 10 missing (such as x). Mend or add clips, or do"
+        " without them: --min-coverage 0.89."
     )
     enough(one, {"train/3": "It is torn."}, 0.89)
 
