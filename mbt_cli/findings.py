@@ -85,6 +85,11 @@ class Findings:
         """Every finished run."""
         return [run for cell in self.cells for run in cell.runs]
 
+    @property
+    def figures(self) -> list[tuple[Run, Any]]:
+        """Every finished run with its figures, on the test clips that all runs scored."""
+        return [both for cell in self.cells for both in zip(cell.runs, cell.figures, strict=True)]
+
     @cached_property
     def best(self) -> Cell:
         """The cell with the highest mean on validation; of equals the first."""
@@ -143,10 +148,10 @@ def table(found: Findings) -> pd.DataFrame:
 
 
 def runs_table(found: Findings) -> pd.DataFrame:
-    """One row a run, with every figure of it and what it ran on."""
+    """One row a run, with every figure of it on the clips of the table, and what it ran on."""
     validation, rows = f"validation {found.measure}", []
-    for run in found.runs:
-        values, figures = run.experiment.flat(), run.figures(Evaluation()) or {}
+    for run, figures in found.figures:
+        values = run.experiment.flat()
         row = {"key": run.key} | {field: plain(values[field]) for field in varied(found.study)}
         row |= {"seed": values["training.seed"], "parameters": run.cost.parameters}
         row |= {"gmacs": run.cost.gmacs, "gflops": run.cost.gflops}

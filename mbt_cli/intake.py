@@ -11,7 +11,7 @@ from mbt_cli.data import open_manifest
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.data.snapshot import Snapshot, asked, frozen, header_of, load, path_of
 from mbt_cli.dataset import Data, Synthetic
-from mbt_cli.errors import MbtError
+from mbt_cli.errors import MbtError, Stopped
 from mbt_cli.executors import Executor, Local
 from mbt_cli.ready import Bars
 from mbt_cli.scan import SILENCE_S, scan
@@ -24,8 +24,11 @@ def manifest_of(
     as `opened` does."""
     if isinstance(data, Synthetic):
         return open_manifest(data, where)
-    with Local(os.cpu_count() or 1, 1, SILENCE_S) as executor:
-        seen = opened(data, where, results, metadata=metadata, executor=executor, show=show)
+    try:
+        with Local(os.cpu_count() or 1, 1, SILENCE_S) as executor:
+            seen = opened(data, where, results, metadata=metadata, executor=executor, show=show)
+    except KeyboardInterrupt:
+        raise Stopped("Stopped. The same command goes on where it was.") from None
     used, listed = len(seen.used), len(seen.table)
     show.say(
         f"Clips of the scan {seen.name}, of {seen.header['scanned'][:10]}: {used:,} of {listed:,}"
@@ -43,8 +46,7 @@ def opened(
 
     Raises MbtError where there are none, and with all that `scan` raises.
     """
-    if where is not None and not where.is_dir() and path_of(results, where.name).exists():
-        named = path_of(results, where.name)
+    if where is not None and not where.is_dir() and (named := _named(where, results)).exists():
         if (of := header_of(named)["data"]) != asked(data):
             raise MbtError(
                 f"{named} holds the clips of {_settings(of)}, and this needs those of"
@@ -75,6 +77,11 @@ def frozen_of(data: Data, root: Path, results: Path) -> Path | None:
         if (header["root"], header["data"]) == (str(root.resolve()), asked(data)):
             return path
     return None
+
+
+def _named(where: Path, results: Path) -> Path:
+    """The file of the scan that --data names: by its name alone, for /gone/clips is a folder."""
+    return path_of(results, where.name) if where == Path(where.name) else where
 
 
 def _of_fingerprint(data: Data, results: Path) -> Snapshot:

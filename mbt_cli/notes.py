@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from math import sqrt
 
-from mbt_cli.experiment import Evaluation
 from mbt_cli.findings import ENOUGH_SEEDS, Cell, Findings, command, machine
 from mbt_cli.statistics import summary
 from mbt_cli.wiring import FSN, layers, streams
@@ -127,7 +126,7 @@ def _clips(found: Findings) -> Iterable[str]:
 
 
 def _classes(found: Findings) -> Iterable[str]:
-    figures = [run.figures(Evaluation()) or {} for run in found.runs]
+    figures = [of for _, of in found.figures]
     if names := sorted({name for one in figures for name in one["left_out"]}):
         yield f"Left out of mAP, for want of a positive test clip: {', '.join(names)}."
 

@@ -89,9 +89,10 @@ def prepare(
 
 
 def made(_: None, one: Small) -> ClipError | None:
-    """Makes a file small; why that cannot be."""
+    """Makes a file small; why that cannot be. What was made of it as it was before goes then."""
     try:
         transcode(one.source, one.target)
     except ClipError as error:
+        one.target.unlink(missing_ok=True)
         return error
     return None

@@ -5,8 +5,9 @@ while its size and time are the same: a scan that was killed goes on, another on
 """
 
 import json
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from mbt_cli.claim import claimed
 from mbt_cli.data import cache
 from mbt_cli.data.datasets import listing
 from mbt_cli.data.listing import Listed
@@ -23,7 +25,7 @@ from mbt_cli.data.snapshot import Snapshot, asked
 from mbt_cli.dataset import Data
 from mbt_cli.executors import Died, Executor
 from mbt_cli.files import writing
-from mbt_cli.ready import Bars
+from mbt_cli.ready import AGAIN_S, Bars
 from mbt_cli.salvage import salvaged
 from mbt_cli.settings import digest
 
@@ -41,8 +43,10 @@ MAY_LACK = 0.1
 """Of a clip's length, before it is called short."""
 REACHES_S = 0.5
 """A video may end so much before a clip that was cut from it."""
-JOURNAL = 1
-"""Version of what a journal's lines say."""
+PASSING = ("missing", "unreadable", "too_slow")
+"""Reasons that may go while the file stays as it is: such a file is looked at again."""
+ROOMS = ("probe", "evidence", "fault", "media", "sound")
+"""The code that looks at clips: what other code has seen counts for nothing."""
 
 
 def scan(
@@ -52,12 +56,13 @@ def scan(
     """All clips of a dataset, looked at; not yet frozen. Raises MbtError where the metadata are
     not there or damaged."""
     show.say(f"Looking at the files below {root}.")
+    root = root.resolve()  # by whatever name it goes, it is the same journal
     shelf = Shelf(root, metadata)
     found = listing(data, shelf)
     seen = _seen(found.clips, root, executor, show)
     rows = [_row(clip, one, root, leave_out) for clip, one in zip(found.clips, seen, strict=True)]
     header = {
-        "data": asked(data), "root": str(root.resolve()),
+        "data": asked(data), "root": str(root),
         "metadata": str(metadata.resolve()) if metadata else None,
         "leave_out": sorted(leave_out), "scanned": datetime.now(UTC).isoformat(timespec="seconds"),
         "classes": list(found.classes), "class_list": found.class_list,
@@ -95,22 +100,39 @@ MISSING = Seen(0.0, Probe(reason="missing", detail="No file has any of its usual
 
 def _seen(clips: Sequence[Listed], root: Path, executor: Executor, show: Bars) -> list[Seen]:
     """What is known of each clip, from the journal or by looking now."""
-    journal = cache.root() / "scans" / f"{digest({'root': str(root.resolve())})}.jsonl"
-    known = dict(_lines(journal))
+    journal = cache.root() / "scans" / f"{digest({'root': str(root)})}.jsonl"
     looks = {place: look for place, clip in enumerate(clips) if (look := _look(clip)) is not None}
-    todo = [look for look in looks.values() if look.key not in known]
-    with writing(journal):
-        journal.parent.mkdir(parents=True, exist_ok=True)
+    code = cache.code(ROOMS)
+    with writing(journal), _alone(journal, show):
+        known = dict(_lines(journal, code))
+        todo = [look for look in looks.values() if look.key not in known]
         with journal.open("a") as file, show.bar("Looking at clips", len(todo)) as advance:
             if file.tell() and todo:
                 file.write("\n")  # after what a kill may have left of a line
             for place, found in salvaged(executor, looked, None, todo, CHUNK, advance):
-                one = _died(found) if isinstance(found, Died) else found
-                known[todo[place].key] = one
-                line = [JOURNAL, todo[place].key, one.start_s, asdict(one.probe)]
+                if isinstance(found, Died):  # not kept: next time it may have the memory it needs
+                    known[todo[place].key] = _died(found)
+                    continue
+                known[todo[place].key] = found
+                line = [code, todo[place].key, found.start_s, asdict(found.probe)]
                 file.write(f"{json.dumps(line)}\n")
                 file.flush()
     return [known[looks[place].key] if place in looks else MISSING for place in range(len(clips))]
+
+
+@contextmanager
+def _alone(journal: Path, show: Bars) -> Iterator[None]:
+    """For two commands would look at the same clips: the later one waits, and then knows them."""
+    waited = False
+    while True:
+        with claimed(journal) as mine:
+            if mine:
+                yield
+                return
+        if not waited:
+            show.say("Another command looks at these clips: waiting for it.")
+            waited = True
+        time.sleep(AGAIN_S)
 
 
 def looked(_: None, look: _Look) -> Seen:
@@ -143,14 +165,14 @@ def _died(error: Died) -> Seen:
     return Seen(0.0, Probe(reason="undecodable", detail=f"Its decoder crashed. {error}"))
 
 
-def _lines(journal: Path) -> Iterator[tuple[str, Seen]]:
-    """What was seen before; a line that was cut short, or is of another version, is left out."""
+def _lines(journal: Path, code: str) -> Iterator[tuple[str, Seen]]:
+    """What was seen before; a line that was cut short, or is of other code, is left out."""
     if not journal.exists():
         return
     for line in journal.read_text().splitlines():
         with suppress(ValueError, TypeError):
-            version, key, start_s, values = json.loads(line)
-            if version == JOURNAL:
+            by, key, start_s, values = json.loads(line)
+            if by == code and values["reason"] not in PASSING:
                 yield key, Seen(start_s, Probe(**values))
 
 

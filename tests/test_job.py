@@ -80,9 +80,7 @@ def test_a_run_on_random_windows_is_the_same_bit_by_bit_after_a_kill_with_any_re
     torch.set_num_threads(1)
     execute(job, silent)
     whole, told = found(job.record)
-    broken = replace(
-        job, record=tmp_path / "broken", source=replace(job.source, readers=readers)
-    )
+    broken = replace(job, record=tmp_path / "broken", source=replace(job.source, readers=readers))
     for step in (2, 3, 8):
         with pytest.raises(KeyboardInterrupt):
             execute(broken, killed_at(step))

@@ -1,7 +1,20 @@
+from itertools import pairwise, product
+from math import prod
+
 import numpy as np
 import pytest
+from scipy.special import softmax
 
-from mbt_cli.metrics import auc, average_precision, d_prime, figures, joint_top, primary, top
+from mbt_cli.metrics import (
+    auc,
+    average_precision,
+    d_prime,
+    figures,
+    joint_ranks,
+    joint_top,
+    primary,
+    top,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -119,6 +132,33 @@ def test_an_action_is_right_where_verb_and_noun_are():
     # products in falling order: 0.30 (0,0), 0.20 (1,0), 0.18 (0,1), 0.12, 0.12, 0.08 (1,2)
     shares = [joint_top(scores, labels, (2, 3), k) for k in (1, 2, 3, 5, 6)]
     assert shares == [0.25, 0.5, 0.75, 0.75, 1.0]
+
+
+@pytest.mark.parametrize("heads", [(2, 3), (3, 2), (5,), (2, 3, 5)])
+def test_the_rank_of_an_answer_is_how_many_combinations_come_before_it(heads):
+    """Every combination counted one by one; each head has two values, so that many are equal."""
+    n, ends = 211, np.cumsum((0, *heads))
+    scores = np.concatenate(
+        [np.take_along_axis(RNG.standard_normal((n, 2)), RNG.integers(2, size=(n, size)), 1)
+         for size in heads], 1
+    )  # fmt: skip
+    answers = [RNG.integers(size, size=n) for size in heads]
+    labels = np.concatenate([np.eye(k)[of] for k, of in zip(heads, answers, strict=True)], 1)
+    expected, ties = [], 0
+    for row, truth in zip(scores, zip(*answers, strict=True), strict=True):
+        parts = [softmax(row[a:b]) for a, b in pairwise(ends)]
+        worth = {
+            one: prod(part[k] for part, k in zip(parts, one, strict=True))
+            for one in product(*map(range, heads))
+        }
+        equal = [one for one in worth if worth[one] == pytest.approx(worth[truth], rel=1e-9)]
+        higher = [one for one in worth if worth[one] > worth[truth] and one not in equal]
+        expected.append(len(higher) + sum(one < truth for one in equal))
+        ties += len(equal) > 1
+    assert ties > n / 3
+    ranks = joint_ranks(scores, labels, heads)
+    assert ranks.max() > 1
+    np.testing.assert_array_equal(ranks, expected)
 
 
 def test_cells_are_chosen_by_map_or_by_accuracy():

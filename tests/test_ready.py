@@ -42,11 +42,12 @@ def test_all_clips_are_enough_and_none_may_go():
 
 
 def test_a_split_without_clips_is_refused_however_few_would_do():
-    for there, lost in ((manifest(test=(0, 5), lost="5 missing"), {}),
-                        (manifest(), {f"test/{k}": "They are gone." for k in range(5)})):  # fmt: skip
+    gone = {f"test/{k}": "They are gone." for k in range(5)}
+    for there, lost in ((manifest(test=(0, 5), lost="5 missing"), {}), (manifest(), gone)):
         with pytest.raises(MbtError, match="No clip of the test split can be read") as error:
             enough(there, lost, 0.0)
-        assert ("They are gone." if lost else "Of 5 expected ones there is none. Lost: 5 missing.") in str(error.value)  # fmt: skip
+        why = "They are gone." if lost else "Of 5 expected ones there is none. Lost: 5 missing."
+        assert why in str(error.value)
 
 
 def test_only_the_splits_that_are_needed_are_looked_at():
@@ -62,9 +63,9 @@ def test_what_is_missing_and_what_cannot_be_read_count_alike():
     with pytest.raises(MbtError) as error:
         enough(one, {"train/3": "It is torn."}, 0.9)
     assert str(error.value) == (
-        "1 of 98 clips cannot be read; the first, train/3: It is torn. The train split has 89 of 100"
-        " expected clips (89.0%). Lost: 10 missing (such as x). Mend or add clips, or do without"
-        " them: --min-coverage 0.89."
+        "1 of 98 clips cannot be read; the first, train/3: It is torn. The train split has 89 of"
+        " 100 expected clips (89.0%). Lost: 10 missing (such as x). Mend or add clips, or do"
+        " without them: --min-coverage 0.89."
     )
     enough(one, {"train/3": "It is torn."}, 0.89)
 
@@ -109,9 +110,7 @@ VIEWS = Views(span_s=0.5, frames=2, size=16, mel_bins=16)
         (VIEWS, {"cache_gb": 1e-9}, False),
     ],
 )
-def test_arrays_are_made_where_each_clip_shows_one_span(
-    tmp_path, monkeypatch, views, how, arrays
-):
+def test_arrays_are_made_where_each_clip_shows_one_span(tmp_path, monkeypatch, views, how, arrays):
     monkeypatch.setenv("MBT_CACHE", str(tmp_path))
     data = Synthetic(train=3, validation=2, test=2, views=views)
     clips, screen = open_manifest(data), Screen()

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import PAIR, SHARED
+from conftest import PAIR, SHARED, TINY
 from rendered import noise, render
 
 from mbt_cli.data.snapshot import load
@@ -148,6 +148,43 @@ def vggsound(root, second, *, train=12, test=4):
     return root
 
 
+@pytest.fixture
+def spans(tmp_path):
+    """A question that needs two sets of arrays."""
+    text = ONE.replace('base.at("model.fusion", fusion) for fusion in ("bottleneck",)',
+                       'base.at("data.views.span_s", span_s) for span_s in (0.5, 1.0)')  # fmt: skip
+    (tmp_path / "spans.py").write_text(text.replace("model.bottlenecks", "data.views.span_s"))
+    return tmp_path / "spans.py"
+
+
+def test_what_clips_show_may_be_what_a_grid_varies(mbt, spans, tmp_path):
+    words = ["--grid", spans, "--seeds", 1, "--results", tmp_path / "results", *TINY]
+    words += ["--set", "data.world=23"]  # of which no other test has arrays
+    said = answered(mbt("ablate", *words))
+    assert said.count("Reading clips: 96 clips") == 2
+    runs = finished(tmp_path / "results").values()
+    scores = {run.experiment.data.views.span_s: run.scores(Evaluation())["scores"] for run in runs}
+    assert set(scores) == {0.5, 1.0} and abs(scores[0.5] - scores[1.0]).max() > 1e-4
+    assert len({run.cost.macs for run in runs}) == 2
+    page = answered(mbt("report", "--results", tmp_path / "results"))
+    assert "span_s = 0.5" in page or " 0.5 " in page
+
+
+def test_the_windows_of_sound_and_pictures_may_be_apart(mbt, grid, tmp_path):
+    """In the built-in world, of whose clips half is shown: no arrays, other weights."""
+    scores = {}
+    for windows in ("one", "asynchronous"):
+        words = ["--grid", grid, "--seeds", 1, "--results", tmp_path / windows, *TINY]
+        words += ["--set", f"data.views.windows={windows}", "--set", "data.views.span_s=0.5",
+                  "--set", "training.batch_size=16"]  # fmt: skip
+        said = answered(mbt("ablate", *words, "--readers", 1))
+        assert windows == "one" or "Reading clips" not in said
+        (run,) = finished(tmp_path / windows).values()
+        assert run.experiment.data.views.windows == windows and run.status["lost"] == {}
+        scores[windows] = run.scores(Evaluation())["scores"]
+    assert abs(scores["one"] - scores["asynchronous"]).max() > 1e-4
+
+
 def test_a_run_is_evaluated_on_clips_it_was_not_trained_on(mbt, grid, second, tmp_path):
     """VGGSound's real test clips: they cannot be trained on, and a run can be scored on them."""
     root, results = vggsound(tmp_path / "vgg", second), tmp_path / "results"
@@ -207,6 +244,10 @@ def test_a_prepared_folder_is_a_dataset_of_its_own(mbt, grid, second, tmp_path):
     answered(mbt(*run, "--results", tmp_path / "results"))
     why = refused(mbt(*words[:-1], root / "inside"))
     assert "Give a folder beside it" in why
+    torn = root / "class1" / "1.mp4"
+    torn.write_bytes(torn.read_bytes()[:700])
+    assert "10 of 12 files" in answered(mbt(*words))
+    assert not (to / "class1" / "1.mp4").exists()  # made of what it was before
 
 
 def test_prepared_files_keep_their_names_and_splits(mbt, second, tmp_path):

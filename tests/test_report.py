@@ -19,6 +19,7 @@ from mbt_cli.cost import cost
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment
+from mbt_cli.findings import findings_of
 from mbt_cli.grid import Grid, load_grid
 from mbt_cli.metrics import figures as figures_of
 from mbt_cli.recipes import SYNTHETIC
@@ -450,3 +451,70 @@ def test_a_study_of_late_fusion_alone_is_drawn_at_its_depth(tmp_path: Path) -> N
     alone = replace(LAYERS, cells=lambda base: [base.at("model.fusion", "late")])
     fill(study := study_of(alone, SMALL), tmp_path, seeds=1)
     assert report(study, tmp_path).answer.startswith("Of 1 cell, late fusion is best")
+
+
+def lose(run: Run, *gone: str) -> None:
+    """Makes a run one that could not read these test clips."""
+    kept, facts = run.scores(Evaluation()), run.facts
+    rows = ~np.isin(kept["names"], gone)
+    scores, labels = kept["scores"][rows], kept["labels"][rows].astype(float)
+    found = figures_of(scores, labels, facts["classes"], groups=facts["groups"], multi_label=True)
+    record = Record(run.folder)
+    record.evaluated(Evaluation(), found, scores, labels, kept["names"][rows].tolist())
+    record.finish(**{k: run.status[k] for k in ("seconds", "epoch", "validation")},
+                  lost=dict.fromkeys(gone, "It is gone."))  # fmt: skip
+
+
+@pytest.mark.usefixtures("quick")
+def test_runs_are_compared_on_the_clips_that_all_of_them_scored(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    fill(study, tmp_path, seeds=2, groups=SMALL.groups, multi_label=True)
+    runs = [run for of in study.runs_of(tmp_path).values() for run in of]
+    for run in runs[:4]:
+        lose(run, "test/00003")
+    lose(runs[5], "test/00003", "test/00110")  # and another one has lost nothing
+    found = findings_of(study, tmp_path)
+    names = runs[4].scores(Evaluation())["names"]
+    common = [i for i, name in enumerate(names) if name not in ("test/00003", "test/00110")]
+    for cell in found.cells:
+        for run, reached in zip(cell.runs, cell.test("mAP"), strict=True):
+            kept = Run(run.folder).scores(Evaluation())
+            rows = [i for i, name in enumerate(kept["names"]) if name in names[common]]
+            again = figures_of(
+                kept["scores"][rows], kept["labels"][rows].astype(float), study.data.classes,
+                groups=SMALL.groups, multi_label=True,
+            )  # fmt: skip
+            assert reached == pytest.approx(again["mAP"], abs=1e-12)
+    page = report(study, tmp_path)
+    assert list(pd.read_csv(tmp_path / study.name / "runs.csv")["clips"]) == [CLIPS - 2] * 6
+    table = (
+        pd.read_csv(tmp_path / study.name / "runs.csv").groupby("model.fusion_layer")["mAP"].mean()
+    )
+    assert table[2] == pytest.approx(page.table["mAP"][1], abs=1e-9)
+    notes = " ".join(page.notes)
+    assert "over the test clips that every run scored" in notes
+    assert f"over {CLIPS - 2} clips" in notes
+    assert "2 clips could not be read, and are left out: test/00003 (It is gone.)" in notes
+
+
+@pytest.mark.usefixtures("quick")
+def test_clips_that_no_run_could_read_leave_the_figures_as_recorded(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    fill(study, tmp_path, seeds=1, groups=SMALL.groups, multi_label=True)
+    runs = [run for of in study.runs_of(tmp_path).values() for run in of]
+    for run in runs:
+        lose(run, "test/00003")
+    found = findings_of(study, tmp_path)
+    assert all(cell.common is None for cell in found.cells)
+    assert [cell.test("clips") for cell in found.cells] == [[CLIPS - 1]] * 3
+    assert "every run scored" not in " ".join(report(study, tmp_path).notes)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_training_clip_that_one_run_lost_changes_no_figure(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    for k, one in enumerate(study.experiments(1)):
+        record(study, one, 0, tmp_path, left_out={"train/00001": "It is torn."} if k else {})
+    found = findings_of(study, tmp_path)
+    assert all(cell.common is None for cell in found.cells)
+    assert found.left_out == {"train/00001": "It is torn."}

@@ -78,6 +78,42 @@ def test_no_more_is_begun_than_there_is_room_for_but_what_a_death_left(local):
     assert sorted(found) == list(range(11))
 
 
+def test_what_a_death_left_is_done_where_there_is_room_for_nothing_else(local):
+    """As where all else waits for it."""
+    asked, taken, found = count(), [], []
+    things = (taken.append(k) or ("dies" if k == 0 else 1) for k in range(7))
+
+    def room():
+        assert next(asked) < 50, "nobody does what is waited for"
+        return not taken or set(found) >= {0, 1, 2, 3}
+
+    for place, _ in salvaged(local, fate, 1, things, 4, room=room):
+        found.append(place)
+    assert found[:4] == [0, 1, 2, 3] and sorted(found) == list(range(7))
+
+
+class Parting:
+    """Kills the process that made it when that has no use for it any more."""
+
+    def __init__(self):
+        self.home = os.getpid()
+
+    def __del__(self):
+        if os.getpid() == self.home:
+            os.kill(self.home, signal.SIGKILL)
+
+
+def part(last, thing):
+    return Parting() if thing == last else thing
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_a_death_after_the_last_thing_of_a_chunk_costs_nothing(local, size):
+    done = sorted(salvaged(local, part, 3, range(5), size), key=lambda one: one[0])
+    assert [place for place, _ in done] == list(range(5))
+    assert not any(isinstance(found, Died) for _, found in done)
+
+
 def test_things_wait_for_room(local):
     taken, open_ = [], []
     things = (taken.append(k) or k for k in range(9))

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,6 +140,93 @@ def test_what_was_looked_at_is_not_looked_at_again_unless_it_changed(root):
     assert "Looking at clips: 2 clips" in show.lines
 
 
+def test_a_folder_is_the_same_by_whatever_name_it_goes(root, tmp_path, monkeypatch):
+    seen = looked_at(root)
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to(root, target_is_directory=True)
+    replace(seen, name="mine").save(tmp_path / "results")
+    for name in (Path("clips"), Path("./clips/"), Path("link"), tmp_path / "." / "clips"):
+        again = looked_at(name, show=(show := Quiet()))
+        assert "Looking at clips:" not in show.lines
+        assert again.header["root"] == seen.header["root"] and again.manifest == seen.manifest
+        assert frozen_of(Folder(), name, tmp_path / "results").stem == "mine"
+
+
+def test_two_commands_look_at_a_fresh_folder_once(root, tmp_path):
+    """The later one waits for the first, and takes what it has frozen."""
+    words = [sys.executable, "-m", "mbt_cli", "data", "scan", "--recipe", "folder", "--data",
+             str(root), "--workers", "1", "--results"]  # fmt: skip
+    both = [
+        subprocess.Popen([*words, str(tmp_path / f"results{k}")], stdout=subprocess.PIPE, text=True)
+        for k in range(2)
+    ]
+    said = [one.communicate(timeout=60)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert sum("Looking at clips: 12" in one for one in said) == 1, said
+    (journal,) = (tmp_path / "cache" / "scans").iterdir()
+    assert len(journal.read_text().splitlines()) == 12
+
+
+def test_a_file_that_could_not_be_read_for_a_while_is_looked_at_again(root, tmp_path):
+    """Nothing of the file itself changes when it may be read again."""
+    looked_at(root)
+    (journal,) = (tmp_path / "cache" / "scans").iterdir()
+    lines = journal.read_text()
+    assert lines.count('"reason": "empty"') == 1
+    journal.write_text(lines.replace('"reason": "empty"', '"reason": "unreadable"'))
+    looked_at(root, show=(show := Quiet()))
+    assert "Looking at clips: 1 clips" in show.lines
+
+
+@pytest.mark.parametrize("name", ["a/b", "../b", ".b"])
+def test_a_name_that_is_no_files_name_is_refused_before_anything_is_looked_at(
+    here, root, tmp_path, name
+):
+    words = ["data", "scan", "--recipe", "folder", "--data", root, "--results", tmp_path / "r"]
+    done = here(*words, "--name", name)
+    assert done.returncode == 1 and "is no name for a scan" in done.stderr
+    assert "Looking" not in done.stdout
+
+
+def test_results_that_cannot_be_written_are_one_sentence(here, root, tmp_path):
+    (tmp_path / "r").touch()
+    done = here("data", "scan", "--recipe", "folder", "--data", root, "--results", tmp_path / "r")
+    assert done.returncode == 1 and "cannot be written" in done.stderr
+
+
+def any_of_group(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("command", ["data scan", "ablate --grid modalities"])
+def test_ctrl_c_ends_a_scan_and_its_processes(good, tmp_path, command):
+    folder = tmp_path / "many"
+    for k in range(200):
+        (folder / "ab"[k % 2]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(good / "long.mp4", folder / "ab"[k % 2] / f"{k:03}.mp4")
+    words = [sys.executable, "-m", "mbt_cli", *command.split(), "--recipe", "folder",
+             "--data", str(folder), "--results", str(tmp_path / "results")]  # fmt: skip
+    scans = tmp_path / "cache" / "scans"
+    program = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                               start_new_session=True)  # fmt: skip
+    while not any(f.suffix == ".jsonl" and f.stat().st_size > 2000 for f in scans.glob("*")):
+        assert program.poll() is None
+        time.sleep(0.02)
+    os.killpg(program.pid, signal.SIGINT)
+    _, why = program.communicate(timeout=20)
+    assert program.returncode == 130 and "Traceback" not in why, why
+    assert "Stopped." in why
+    until = time.monotonic() + 10
+    while any_of_group(program.pid):
+        assert time.monotonic() < until, "a process outlived the command"
+        time.sleep(0.05)
+    assert [f.suffix for f in scans.iterdir()] == [".jsonl"]
+
+
 def test_a_journal_that_a_kill_cut_short_costs_its_last_line(root, tmp_path):
     seen = looked_at(root)
     (journal,) = (tmp_path / "cache" / "scans").iterdir()
@@ -219,14 +307,18 @@ def test_a_folder_is_scanned_once_and_then_taken_as_it_was_frozen(root, tmp_path
     again = opened(Folder(views=Views(size=17)), root, results, **how)
     assert again.fingerprint == first.fingerprint
     assert frozen_of(Folder(), root, results) == results / "data" / "folder.parquet"
-    by_name = opened(Folder(), results / "folder", results, **how)
+    by_name = opened(Folder(), Path("folder"), results, **how)
     assert by_name.fingerprint == first.fingerprint
     run = replace(Folder(), fingerprint=first.fingerprint)
     assert opened(run, None, results, **how).fingerprint == first.fingerprint
     with pytest.raises(MbtError, match=r"needs --data.*\(folder\)"):
         opened(Folder(), None, results, **how)
     with pytest.raises(MbtError, match=r"holds the clips of.*validation=0.2.*another name"):
-        opened(Folder(validation=0.3), results / "folder", results, **how)
+        opened(Folder(validation=0.3), Path("folder"), results, **how)
+    with pytest.raises(MbtError, match="elsewhere/folder is no folder"):
+        opened(Folder(), tmp_path / "elsewhere" / "folder", results, **how)
+    frozen = results / "data" / "folder.parquet"
+    assert opened(Folder(), frozen, results, **how).fingerprint == first.fingerprint
 
 
 def test_no_clip_at_all_is_one_sentence_and_nothing_is_frozen(here, tmp_path, root):

@@ -49,7 +49,7 @@ def scan(
     from dataclasses import replace
 
     from mbt_cli.census import account
-    from mbt_cli.data.snapshot import header_of
+    from mbt_cli.data.snapshot import free, header_of
     from mbt_cli.executors import Local
     from mbt_cli.intake import free_name, frozen_of
     from mbt_cli.scan import REMARKS, SILENCE_S
@@ -61,6 +61,8 @@ def scan(
     for word in unwanted:
         if word not in REMARKS:
             raise UnknownName("remark to leave out", word, REMARKS)
+    if name:
+        free(results, name)  # better said now than after hours
     try:
         with Local(workers or os.cpu_count() or 1, 1, SILENCE_S) as executor:
             seen = look(

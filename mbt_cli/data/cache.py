@@ -53,11 +53,16 @@ def root() -> Path:
 
 def folder_of(manifest: Manifest, views: Views) -> Path:
     """Where the views of these clips belong."""
-    code = blake2b(digest_size=6)
-    for room in ROOMS:
-        code.update((Path(__file__).parent / f"{room}.py").read_bytes())
-    seen = {"clips": manifest.fingerprint, "code": code.hexdigest(), **settings.plain(_cut(views))}
+    seen = {"clips": manifest.fingerprint, "code": code(ROOMS), **settings.plain(_cut(views))}
     return root() / "views" / settings.digest(seen)
+
+
+def code(rooms: Iterable[str]) -> str:
+    """Twelve hex digits for the code of some rooms beside this one."""
+    sum_ = blake2b(digest_size=6)
+    for room in rooms:
+        sum_.update((Path(__file__).parent / f"{room}.py").read_bytes())
+    return sum_.hexdigest()
 
 
 def fill(manifest: Manifest, views: Views, folder: Path, do: Fill) -> None:

@@ -20,7 +20,7 @@ from mbt_cli import settings
 from mbt_cli.data.manifest import SPLITS, Entry, Manifest, fingerprint
 from mbt_cli.dataset import Data
 from mbt_cli.errors import MbtError
-from mbt_cli.files import whole
+from mbt_cli.files import whole, writing
 
 SCHEMA = 1
 HEADER = b"mbt_cli"
@@ -99,13 +99,9 @@ class Snapshot:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        path = path_of(results, self.name)
-        if path.exists():
-            raise MbtError(
-                f"{path} is frozen already: give this scan another name with --name, or remove that"
-                " file where no run needs it any more."
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = free(results, self.name)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         table = pa.Table.from_pandas(self.table, preserve_index=False)
         header = {"schema": SCHEMA, "fingerprint": self.fingerprint, **self.header}
         known = table.schema.metadata or {}
@@ -118,6 +114,19 @@ class Snapshot:
 def path_of(results: Path, name: str) -> Path:
     """Where the scan of this name is frozen."""
     return results / "data" / f"{name}.parquet"
+
+
+def free(results: Path, name: str) -> Path:
+    """Where a scan of this name can be frozen. Raises MbtError where the name is taken, or none."""
+    path = path_of(results, name)
+    if path.parent != results / "data" or name.startswith("."):
+        raise MbtError(f"'{name}' is no name for a scan: it becomes the name of a file.")
+    if path.exists():
+        raise MbtError(
+            f"{path} is frozen already: give this scan another name with --name, or remove that"
+            " file where no run needs it any more."
+        )
+    return path
 
 
 def header_of(path: Path) -> dict[str, Any]:

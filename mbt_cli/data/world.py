@@ -30,7 +30,7 @@ from mbt_cli.files import part_of, writing
 VERSION = 1
 """Of the generator; in every fingerprint. A change of what is rendered raises it."""
 
-SIZE, FRAMES, RATE_HZ = 64, 8, 16_000
+SIZE, FRAMES, RATE_HZ, LENGTH_S = 64, 8, 16_000, 1.0
 SLOTS = 4
 """The flash and the beep each happen in one of so many equal parts of the clip."""
 
@@ -70,7 +70,7 @@ def manifest(spec: Synthetic, folder: Path) -> Manifest:
         for i in range(clips):
             labels = tuple(int(place) for place in np.flatnonzero(truth[i]))
             path = folder / f"world{spec.world}-v{VERSION}" / f"{split}-{clips}" / f"{i:05d}.mp4"
-            entries.append(Entry(f"{split}/{i:05d}", path, split, labels))
+            entries.append(Entry(f"{split}/{i:05d}", path, split, labels, 0.0, LENGTH_S))
     sizes = (spec.train, spec.validation, spec.test)
     return Manifest(
         entries=tuple(entries),
