@@ -190,5 +190,6 @@ def evaluate_again(run: Run, how: Evaluation, source: Source, device: str) -> Fi
     with source.opened() as data:
         done = evaluate(model, experiment, data, how, device)
         labels, names = data.labels(done.places), data.names(done.places)
-    Record(run.folder).evaluated(how, done.figures, done.scores, labels, names)
+        groups = data.groups(done.places)
+    Record(run.folder).evaluated(how, done.figures, done.scores, labels, names, groups)
     return done.figures

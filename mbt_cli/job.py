@@ -109,7 +109,8 @@ def _fitted(job: Job, record: Record, data: Clips, log: "_Log", state: "State | 
     fitted = fit(job.experiment, data, log, job.device, state)
     done = evaluate(fitted.model, job.experiment, data, Evaluation(), job.device)
     labels, names = data.labels(done.places), data.names(done.places)
-    record.evaluated(Evaluation(), done.figures, done.scores, labels, names)
+    groups = data.groups(done.places)
+    record.evaluated(Evaluation(), done.figures, done.scores, labels, names, groups)
     took = {"seconds": fitted.seconds, "micro_batch": fitted.micro_batch, "lost": data.lost}
     record.finish(job.keep, **took, epoch=fitted.epoch, validation=fitted.validation)
     return Result(done.figures, fitted.seconds)

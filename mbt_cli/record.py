@@ -91,14 +91,18 @@ class Record(Run):
 
     def evaluated(
         self, how: Evaluation, figures: Figures, scores: Float[np.ndarray, "n c"],
-        labels: Float[np.ndarray, "n c"], names: Sequence[str],
+        labels: Float[np.ndarray, "n c"], names: Sequence[str], groups: Sequence[str] = (),
     ) -> None:  # fmt: skip
-        """What an evaluation found, and every clip's scores."""
+        """What an evaluation found, and every clip's scores; `groups` says what each was cut from,
+        where that is not the clip itself."""
         folder = self.evaluation(how)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         with whole(folder / "scores.npz") as file:
-            np.savez(file, scores=scores, labels=labels.astype(np.uint8), names=np.array(names))
+            np.savez(
+                file, scores=scores, labels=labels.astype(np.uint8), names=np.array(names),
+                groups=np.array(groups or names),
+            )  # fmt: skip
         write(folder / "evaluation.json", {"evaluation": settings.plain(how), "figures": figures})
 
     def finish(self, keep: str = "best", **facts: Any) -> None:

@@ -100,7 +100,8 @@ class Run:
         )  # fmt: skip
 
     def scores(self, how: Evaluation) -> dict[str, np.ndarray]:
-        """`scores` (n, c) float32, `labels` (n, c) uint8, `names` (n,) of an evaluation."""
+        """`scores` (n, c) float32, `labels` (n, c) uint8, `names` (n,) of an evaluation, and
+        `groups` (n,): clips of one (a video, a participant) are not independent."""
         with np.load(self.evaluation(how) / "scores.npz") as arrays:
             return dict(arrays)
 

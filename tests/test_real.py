@@ -129,6 +129,7 @@ def test_verbs_and_nouns_are_answered_by_two_heads(mbt, grid, tmp_path):
         assert figures["heads"][kind]["top1"] == pytest.approx(right[kind].mean())
     assert figures["top1"] == pytest.approx((right["verb"] & right["noun"]).mean())
     assert figures["clips"] == 6 and (arrays["labels"].sum(1) == 2).all()
+    assert set(arrays["groups"]) == {"P01"}
 
 
 def vggsound(root, second, *, train=12, test=4):

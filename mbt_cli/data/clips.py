@@ -68,6 +68,11 @@ class Clips(ABC):
             hot[row, list(self.manifest.entries[place].labels)] = 1
         return hot
 
+    def groups(self, places: Iterable[Any]) -> list[str]:
+        """What some clips were cut from; a clip itself where that is not known."""
+        entries = (self.manifest.entries[place] for place in places)
+        return [entry.group or entry.name for entry in entries]
+
     def names(self, places: Iterable[Any]) -> list[str]:
         """What some clips are called."""
         return [self.manifest.entries[place].name for place in places]
