@@ -257,6 +257,7 @@ def test_few_clips_wait_for_one_that_is_slow(manifest, readers, monkeypatch):
     next(batches)
     batches.close()
     assert taken <= 16 + 3 * 8
+    assert len(list(clips.batches([wanted(3)] * 60))) == 60  # what was used is no more in the way
 
 
 def test_things_are_made_a_little_ahead_and_no_farther():
