@@ -10,6 +10,7 @@ from rendered import noise, render
 from mbt_cli.cost import cost
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.errors import MbtError
+from mbt_cli.executors import Here, Local
 from mbt_cli.experiment import Evaluation
 from mbt_cli.job import Job, execute
 from mbt_cli.recipes import recipe
@@ -70,6 +71,12 @@ def found(folder):
     return run.weights() | {
         n: torch.as_tensor(v) for n, v in run.scores(Evaluation()).items() if n != "names"
     }, rows
+
+
+def test_without_readers_the_runs_own_process_decodes(job):
+    for readers, kind in ((0, Here), (2, Local)):
+        with replace(job.source, readers=readers).opened() as clips:
+            assert isinstance(clips.executor, kind)
 
 
 @pytest.mark.parametrize("readers", [0, 1, 3])

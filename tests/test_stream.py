@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from itertools import islice
@@ -130,8 +131,11 @@ def test_an_error_of_a_reader_reaches_who_learns(manifest, readers, tmp_path):
 
 def test_whoever_has_enough_leaves_nothing_running(manifest, readers):
     batches = Streamed(manifest, VIEWS, readers, {}).batches([wanted(0)] * 50)
+    before = threading.active_count()
     next(batches)
+    assert threading.active_count() == before + 1
     batches.close()
+    assert threading.active_count() == before
     (again,) = Streamed(manifest, VIEWS, readers, {}).batches([wanted(1)])
     assert again.places.tolist() == [1]
 
