@@ -113,9 +113,12 @@ def test_clips_that_were_lost_before_a_kill_are_in_the_record_after_it(job, mani
         execute(replace(job, source=source), silent)
     source = replace(source, spare={"train": 1, "validation": 1, "test": 1})
     job = replace(job, source=source, record=tmp_path / "spared")
-    lost_at = []
+    rows = []
     with pytest.raises(KeyboardInterrupt):
-        execute(job, lambda row: lost_at.append(row) if "lost" in row else killed_at(9)(row))
+        execute(job, lambda row: rows.append(row) or killed_at(9)(row))
+    lost_at = [row for row in rows if "lost" in row]
+    first = next(row for row in rows if "validation" in row)
+    assert rows.index(lost_at[1]) < rows.index(first)
     assert [set(row["lost"]) for row in lost_at] == [{"clip1"}, {"clip8"}]
     execute(job, silent)
     run = Run(job.record)

@@ -69,6 +69,14 @@ def test_a_share_of_the_room_says_where_the_span_begins(manifest):
     assert pictures(batch) == [[6, 18], [31, 43], [56, 68], [31, 43], [6, 18]]
 
 
+def test_a_clip_that_begins_amid_its_file_is_shown_from_there(manifest):
+    """From 0.8 s to 2.8 s of 3 s."""
+    part = replace(manifest.entries[0], start_s=0.8, end_s=2.8)
+    clips = Streamed(replace(manifest, entries=(part,)), VIEWS, Here(), {})
+    (batch,) = clips.batches([wanted(0, 0, 0, video=[0, 0.5, 1], audio=[0, 0.5, 1])])
+    assert pictures(batch) == [[26, 38], [38, 51], [51, 63]]
+
+
 def test_a_clip_that_is_shorter_than_the_span_is_shown_again_and_again(manifest):
     (batch,) = Streamed(manifest, VIEWS, Here(), {}).batches([wanted(3)])
     assert pictures(batch) == [[6, 8]]  # 0.75 s is 0.35 s of 0.4 s
