@@ -10,6 +10,7 @@ from rendered import noise, render
 from mbt_cli.cost import cost
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.errors import MbtError
+from mbt_cli.executors import Here, Local
 from mbt_cli.experiment import Evaluation
 from mbt_cli.job import Job, execute
 from mbt_cli.recipes import recipe
@@ -72,6 +73,12 @@ def found(folder):
     }, rows
 
 
+def test_without_readers_the_runs_own_process_decodes(job):
+    for readers, kind in ((0, Here), (2, Local)):
+        with replace(job.source, readers=readers).opened() as clips:
+            assert isinstance(clips.executor, kind)
+
+
 @pytest.mark.parametrize("readers", [0, 1, 3])
 def test_a_run_on_random_windows_is_the_same_bit_by_bit_after_a_kill_with_any_readers(
     job, tmp_path, readers
@@ -106,9 +113,12 @@ def test_clips_that_were_lost_before_a_kill_are_in_the_record_after_it(job, mani
         execute(replace(job, source=source), silent)
     source = replace(source, spare={"train": 1, "validation": 1, "test": 1})
     job = replace(job, source=source, record=tmp_path / "spared")
-    lost_at = []
+    rows = []
     with pytest.raises(KeyboardInterrupt):
-        execute(job, lambda row: lost_at.append(row) if "lost" in row else killed_at(9)(row))
+        execute(job, lambda row: rows.append(row) or killed_at(9)(row))
+    lost_at = [row for row in rows if "lost" in row]
+    first = next(row for row in rows if "validation" in row)
+    assert rows.index(lost_at[1]) < rows.index(first)
     assert [set(row["lost"]) for row in lost_at] == [{"clip1"}, {"clip8"}]
     execute(job, silent)
     run = Run(job.record)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from itertools import islice
@@ -68,6 +69,14 @@ def test_a_share_of_the_room_says_where_the_span_begins(manifest):
     assert pictures(batch) == [[6, 18], [31, 43], [56, 68], [31, 43], [6, 18]]
 
 
+def test_a_clip_that_begins_amid_its_file_is_shown_from_there(manifest):
+    """From 0.8 s to 2.8 s of 3 s."""
+    part = replace(manifest.entries[0], start_s=0.8, end_s=2.8)
+    clips = Streamed(replace(manifest, entries=(part,)), VIEWS, Here(), {})
+    (batch,) = clips.batches([wanted(0, 0, 0, video=[0, 0.5, 1], audio=[0, 0.5, 1])])
+    assert pictures(batch) == [[26, 38], [38, 51], [51, 63]]
+
+
 def test_a_clip_that_is_shorter_than_the_span_is_shown_again_and_again(manifest):
     (batch,) = Streamed(manifest, VIEWS, Here(), {}).batches([wanted(3)])
     assert pictures(batch) == [[6, 8]]  # 0.75 s is 0.35 s of 0.4 s
@@ -130,8 +139,11 @@ def test_an_error_of_a_reader_reaches_who_learns(manifest, readers, tmp_path):
 
 def test_whoever_has_enough_leaves_nothing_running(manifest, readers):
     batches = Streamed(manifest, VIEWS, readers, {}).batches([wanted(0)] * 50)
+    before = threading.active_count()
     next(batches)
+    assert threading.active_count() == before + 1
     batches.close()
+    assert threading.active_count() == before
     (again,) = Streamed(manifest, VIEWS, readers, {}).batches([wanted(1)])
     assert again.places.tolist() == [1]
 
@@ -257,6 +269,7 @@ def test_few_clips_wait_for_one_that_is_slow(manifest, readers, monkeypatch):
     next(batches)
     batches.close()
     assert taken <= 16 + 3 * 8
+    assert len(list(clips.batches([wanted(3)] * 60))) == 60  # what was used is no more in the way
 
 
 def test_things_are_made_a_little_ahead_and_no_farther():

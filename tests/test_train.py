@@ -361,6 +361,23 @@ def test_a_step_that_ran_out_of_memory_is_done_again_as_if_it_were_new(cached, m
         torch.testing.assert_close(again.model.state_dict()[name], tensor, rtol=1e-4, atol=1e-6)
 
 
+def test_scoring_that_ran_out_of_memory_scores_every_clip_once(cached, fitted, monkeypatch):
+    calls = []
+
+    def short(logits):
+        calls.append(len(logits["audio"]))
+        if calls[-1] > 5:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return predict(logits)
+
+    whole = evaluate(fitted[0].model, SMALL, cached, Evaluation())
+    monkeypatch.setattr("mbt_cli.scoring.predict", short)
+    again = evaluate(fitted[0].model, SMALL, cached, Evaluation())
+    assert calls == [24, 24, 24, 16, 8, *[4] * 6]
+    assert again.places.tolist() == whole.places.tolist()
+    np.testing.assert_allclose(again.scores, whole.scores, rtol=1e-4, atol=1e-5)
+
+
 def test_a_loss_that_is_no_number_is_told_with_its_step_though_rows_are_of_several(
     cached, monkeypatch
 ):
