@@ -55,7 +55,7 @@ def opened(
         return load(named)
     if where is None:
         return _of_fingerprint(data, results)
-    if path := frozen_of(data, where, results):
+    if path := frozen_of(data, where, results, metadata):
         return load(path)
     seen = scan(data, where, metadata, leave_out=(), executor=executor, show=show)
     if seen.used.empty:
@@ -63,18 +63,20 @@ def opened(
             f"No clip of {data.dataset} can be used: of {len(seen.table):,} listed ones"
             f" {seen.lost}. mbt-cli data scan shows all."
         )
-    if path := frozen_of(data, where, results):
+    if path := frozen_of(data, where, results, metadata):
         return load(path)  # another command has scanned it meanwhile
     seen = replace(seen, name=free_name(results, data.dataset))
     show.say(f"Frozen as {seen.save(results)}: later commands take these clips.")
     return seen
 
 
-def frozen_of(data: Data, root: Path, results: Path) -> Path | None:
-    """The last frozen scan of a dataset in this folder."""
+def frozen_of(data: Data, root: Path, results: Path, metadata: Path | None = None) -> Path | None:
+    """The last frozen scan of a dataset in this folder, by these metadata where they are named."""
     for path in frozen(results):
         header = header_of(path)
-        if (header["root"], header["data"]) == (str(root.resolve()), asked(data)):
+        by = str(metadata.resolve()) if metadata else header["metadata"]
+        same = (header["root"], header["data"], header["metadata"])
+        if same == (str(root.resolve()), asked(data), by):
             return path
     return None
 

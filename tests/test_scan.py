@@ -103,6 +103,7 @@ def test_remarks_are_no_losses_unless_asked(root):
     without = looked_at(root, leave_out=("silent", "still"))
     assert len(without.used) == 7
     assert "2 left out" in without.lost
+    assert sum(without.manifest.expected.values()) == 12 - 2  # what is not wanted is not missing
 
 
 def test_the_fingerprint_is_of_content_and_not_of_place(root, tmp_path):
@@ -307,6 +308,7 @@ def test_a_folder_is_scanned_once_and_then_taken_as_it_was_frozen(root, tmp_path
     again = opened(Folder(views=Views(size=17)), root, results, **how)
     assert again.fingerprint == first.fingerprint
     assert frozen_of(Folder(), root, results) == results / "data" / "folder.parquet"
+    assert frozen_of(Folder(), root, results, tmp_path) is None
     by_name = opened(Folder(), Path("folder"), results, **how)
     assert by_name.fingerprint == first.fingerprint
     run = replace(Folder(), fingerprint=first.fingerprint)

@@ -73,7 +73,7 @@ def scan(
     console.print(account(seen, all_classes=classes), crop=False)
     if seen.used.empty:
         raise MbtError("No clip can be used: nothing is frozen.")
-    if not name and (before := frozen_of(spec, data, results)):
+    if not name and (before := frozen_of(spec, data, results, metadata)):
         if header_of(before)["fingerprint"] == seen.fingerprint:
             console.print(f"Frozen already, and the same: {before}.", highlight=False)
             return

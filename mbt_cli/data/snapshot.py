@@ -61,7 +61,9 @@ class Snapshot:
 
     @property
     def manifest(self) -> Manifest:
-        """The clips that runs are given, and how many were expected."""
+        """The clips that runs are given, and how many were expected: all that are listed, but for
+        those that were left out on purpose."""
+        wanted = self.table[self.table["used"] | (self.table["reason"] != "")]
         rows = zip(*(self.used[name] for name in _OF_ENTRY), strict=True)
         entries = tuple(
             Entry(
@@ -76,7 +78,7 @@ class Snapshot:
             multi_label=self.header["multi_label"],
             fingerprint=self.fingerprint,
             heads=dict(self.header["heads"]),
-            expected={split: int((self.table["split"] == split).sum()) for split in SPLITS},
+            expected={split: int((wanted["split"] == split).sum()) for split in SPLITS},
             class_list=self.header["class_list"],
             lost=self.lost,
         )
