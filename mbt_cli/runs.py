@@ -87,7 +87,7 @@ class Run:
     @property
     def unread(self) -> dict[str, str]:
         """Clips that could not be read, before it began or since then, and why."""
-        return {**self.facts["left_out"], **self.status.get("lost", {})}
+        return {**self.facts.get("left_out", {}), **self.status.get("lost", {})}
 
     def figures_on(self, clips: frozenset[str]) -> Figures:
         """What it finds on some of its test clips, by their names."""
