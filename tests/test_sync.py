@@ -493,6 +493,7 @@ def test_mbt_cli_report_and_sync_put_the_report_on_the_server_once(
     asked: Asked, here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", asked.server.uri)
+    sync(asked.results)  # what was killed is told to the end
     told = here("report", "--results", asked.results)
     assert (told.returncode, told.stderr) == (0, "")
     sync_said = here("sync", "--results", asked.results).stdout
