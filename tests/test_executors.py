@@ -256,3 +256,22 @@ def alive(pid):
     except ProcessLookupError:
         return False
     return True
+
+
+def slow_and_telling(pauses_s, emit):
+    for pause_s in pauses_s:
+        time.sleep(pause_s)
+        emit(pause_s)
+    return "done"
+
+
+def test_a_worker_that_says_something_now_and_then_is_not_stopped():
+    with Local(1, silence_s=1.5) as executor:
+        done = list(executor.run(slow_and_telling, [[0.6] * 5], lambda *_: None))
+        assert [outcome.value for outcome in done] == ["done"]
+
+
+def test_a_worker_whom_nobody_listened_to_is_not_stopped_for_its_silence():
+    with Local(1, silence_s=1.5) as executor:
+        done = list(executor.run(slow_and_telling, [[0.0] * 3], lambda *_: time.sleep(2.0)))
+        assert [outcome.value for outcome in done] == ["done"]

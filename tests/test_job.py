@@ -69,7 +69,9 @@ def found(folder):
     assert run.state == FINISHED
     rows = [{name: v for name, v in row.items() if name != "time_s"} for row in run.curve()]
     return run.weights() | {
-        n: torch.as_tensor(v) for n, v in run.scores(Evaluation()).items() if n not in ("names", "groups")
+        n: torch.as_tensor(v)
+        for n, v in run.scores(Evaluation()).items()
+        if n not in ("names", "groups")
     }, rows
 
 

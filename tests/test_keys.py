@@ -6,11 +6,12 @@ are, and is added to the defaults there; nothing in the file is ever changed.
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from mbt_cli import settings
-from mbt_cli.dataset import GridCorpus
+from mbt_cli.dataset import Data, GridCorpus
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.recipes import recipe
 
@@ -19,6 +20,7 @@ TODAY = {
     "synthetic": settings.flat(Experiment()),
     "grid_corpus": settings.flat(Experiment(data=GridCorpus())),
     "evaluation": settings.flat(Evaluation()),
+    **{kind.dataset: settings.flat(kind()) for kind in get_args(Data)[2:]},
 }
 
 

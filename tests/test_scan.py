@@ -228,6 +228,14 @@ def test_ctrl_c_ends_a_scan_and_its_processes(good, tmp_path, command):
     assert [f.suffix for f in scans.iterdir()] == [".jsonl"]
 
 
+def test_a_file_of_another_size_is_another_file_whatever_its_time_says(root):
+    path = root / "dog" / "0.mp4"
+    seen, state = looked_at(root), path.stat()
+    shutil.copy(root / "cat" / "long.mp4", path)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert looked_at(root).fingerprint != seen.fingerprint
+
+
 def test_a_journal_that_a_kill_cut_short_costs_its_last_line(root, tmp_path):
     seen = looked_at(root)
     (journal,) = (tmp_path / "cache" / "scans").iterdir()

@@ -131,6 +131,21 @@ def test_an_order_is_drawn_for_every_epoch_and_seed(cached, monkeypatch):
     assert len({tuple(order) for order in orders}) == 4
 
 
+def test_an_epoch_is_judged_by_the_middle_of_each_clip_however_many_crops_a_test_has(
+    cached, monkeypatch
+):
+    seen = set()
+
+    def watched(wanted):
+        wanted = list(wanted)
+        seen.update(share for one in wanted for at in one.at.values() for share in at)
+        return type(cached).batches(cached, wanted)
+
+    monkeypatch.setattr(cached, "batches", watched)
+    fit(SMALL.at("data.views.crops", 3).at("training.epochs", 1), cached, Kept())
+    assert seen == {0.5}
+
+
 def test_initial_weights_are_drawn_for_every_seed(cached):
     still = SMALL.at("training.learning_rate", 1e-30).at("training.epochs", 1)
     heads = [fit(still.at("training.seed", s), cached, Kept()).model.head.weight for s in (0, 1)]
