@@ -275,3 +275,22 @@ def test_a_worker_whom_nobody_listened_to_is_not_stopped_for_its_silence():
     with Local(1, silence_s=1.5) as executor:
         done = list(executor.run(slow_and_telling, [[0.0] * 3], lambda *_: time.sleep(2.0)))
         assert [outcome.value for outcome in done] == ["done"]
+
+
+def test_a_worker_is_not_stopped_for_the_time_it_had_nothing_to_do():
+    with Local(1, silence_s=1.0) as executor:
+        for _ in range(2):
+            done = list(executor.run(slow_and_telling, [[0.0]], lambda *_: None))
+            assert [outcome.value for outcome in done] == ["done"]
+            time.sleep(1.5)
+
+
+def interrupted(_job, _emit):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.1)
+    return "done"
+
+
+def test_a_worker_leaves_ctrl_c_to_its_parent(local):
+    done = list(local.run(interrupted, [0], lambda *_: None))
+    assert [outcome.value for outcome in done] == ["done"]
