@@ -19,7 +19,7 @@ from rich.console import Console
 
 from mbt_cli.census import account, class_counts
 from mbt_cli.data.snapshot import load
-from mbt_cli.dataset import Folder, VGGSound, Views
+from mbt_cli.dataset import Csv, Folder, VGGSound, Views
 from mbt_cli.errors import MbtError
 from mbt_cli.executors import Here, Local
 from mbt_cli.intake import frozen_of, opened
@@ -112,8 +112,12 @@ def test_the_fingerprint_is_of_content_and_not_of_place(root, tmp_path):
     assert looked_at(moved).fingerprint == seen.fingerprint
     one = looked_at(moved, Folder(split_seed=1))
     assert one.fingerprint != seen.fingerprint or one.manifest.entries == seen.manifest.entries
-    (moved / "dog" / "0.mp4").write_bytes((moved / "cat" / "long.mp4").read_bytes())
-    assert looked_at(moved).fingerprint != seen.fingerprint
+    still = looked_at(moved).table.set_index("name")
+    (moved / "dog" / "0.mp4").write_bytes((moved / "cat" / "silent.mp4").read_bytes())
+    other = looked_at(moved)
+    after = other.table.set_index("name")
+    assert after["end_s"].to_dict() == still["end_s"].to_dict()
+    assert other.fingerprint != seen.fingerprint
 
 
 def test_what_is_frozen_is_read_back_as_it_was(root, tmp_path):
@@ -226,6 +230,22 @@ def test_ctrl_c_ends_a_scan_and_its_processes(good, tmp_path, command):
         assert time.monotonic() < until, "a process outlived the command"
         time.sleep(0.05)
     assert [f.suffix for f in scans.iterdir()] == [".jsonl"]
+
+
+def test_a_clip_is_short_where_more_than_a_tenth_of_what_is_promised_is_not_there(root, tmp_path):
+    table = tmp_path / "mine.csv"
+    rows = [f"dog/{k}.mp4,{'ab'[k % 2]},0,{end}" for k, end in enumerate((1.0, 1.05, 1.2, 9, 0.3))]
+    table.write_text("\n".join(["path,labels,start,end", *rows]) + "\n")
+    seen = scan(Csv(), root, table, leave_out=(), executor=Here(), show=Quiet())
+    assert seen.table["short"].tolist() == [False, False, True, True, False]
+    assert seen.table["used"].all()
+
+
+def test_of_two_scans_of_a_folder_the_last_one_is_taken(root, tmp_path):
+    seen = looked_at(root)
+    for when, name in enumerate(("z", "a", "m")):
+        os.utime(replace(seen, name=name).save(tmp_path / "r"), (100 + when, 100 + when))
+    assert frozen_of(Folder(), root, tmp_path / "r").stem == "m"
 
 
 def test_a_clip_ends_where_its_sound_or_its_pictures_end_first(root):
