@@ -11,6 +11,7 @@ import pytest
 
 from mbt_cli import data
 from mbt_cli.data import cache
+from mbt_cli.data.clips import Wanted
 from mbt_cli.dataset import Synthetic, Views
 from mbt_cli.errors import MbtError
 
@@ -45,6 +46,15 @@ def test_labels_and_names_follow_the_order_of_the_clips(ready):
         assert cached.names(cached.places(split)) == [e.name for e in entries]
         for row, entry in zip(cached.labels(cached.places(split)), entries, strict=True):
             assert tuple(np.flatnonzero(row)) == entry.labels
+
+
+def test_a_batch_has_the_clips_in_the_order_they_were_asked_for(ready):
+    _, cached = ready
+    places = np.array([4, 0, 7, 2])
+    (batch,) = cached.batches([Wanted(places, {"audio": np.full(4, 0.5)})])
+    assert batch.places.tolist() == [4, 0, 7, 2] and set(batch.views) == {"audio"}
+    for row, place in enumerate(places):
+        np.testing.assert_array_equal(batch.views["audio"][row], cached.arrays["audio"][place])
 
 
 def test_what_was_rendered_and_read_is_not_done_again(ready):

@@ -208,6 +208,26 @@ def test_a_run_is_evaluated_on_clips_it_was_not_trained_on(mbt, grid, second, tm
     assert "vggsound.csv" in folder
 
 
+def test_clips_that_will_not_do_are_not_frozen(mbt, grid, second, tmp_path):
+    """Else they would still not do when the others have come."""
+    root, results = sorted_clips(tmp_path / "clips", second), tmp_path / "results"
+    words = ["ablate", "--grid", grid, "--recipe", "folder", "--data", root, "--seeds", 1]
+    words += ["--results", results, *small()]
+    torn = root / "class0" / "0.mp4"
+    torn.write_bytes(b"")
+    assert "1 empty" in refused(mbt(*words)) and not (results / "data").exists()
+    scan = ["data", "scan", "--recipe", "folder", "--data", root, "--results", results]
+    answered(mbt(*scan))
+    shutil.copy(second, torn)
+    why = refused(mbt(*words))
+    assert "1 empty" in why and "of the scan folder, of 20" in why and "another --name" in why
+    (results / "data" / "folder.parquet").unlink()
+    assert "Clips as they are now: 12 of 12" in answered(mbt(*words, "--plan"))
+    assert not any((results / "data").iterdir())
+    answered(mbt(*words))
+    assert [path.name for path in (results / "data").iterdir()] == ["folder.parquet"]
+
+
 def test_a_clip_that_vanishes_stops_a_run_and_is_not_lost(mbt, grid, second, tmp_path):
     root, results = sorted_clips(tmp_path / "clips", second), tmp_path / "results"
     words = ["ablate", "--grid", grid, "--recipe", "folder", "--data", root, "--seeds", 1]

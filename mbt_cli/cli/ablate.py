@@ -1,6 +1,7 @@
 """`mbt-cli ablate`: run what is missing of a grid."""
 
 import os
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -76,7 +77,7 @@ def ablate(
     from mbt_cli.environment import device_of
     from mbt_cli.executors import Local
     from mbt_cli.intake import manifest_of
-    from mbt_cli.ready import ready
+    from mbt_cli.ready import enough, ready
     from mbt_cli.record import Record, writable
     from mbt_cli.runs import FAILED, FINISHED, Run, run_folder
     from mbt_cli.study import ask, base_of
@@ -88,7 +89,8 @@ def ablate(
     screen = Screen(console)
     question, changed = load_grid(grid), dict(sorted(map(setting, settings or [])))
     base = base_of(question, recipe, changed)
-    manifest = manifest_of(base.data, data, metadata, results, screen)
+    check = None if plan else partial(enough, left_out={}, min_coverage=min_coverage)
+    manifest = manifest_of(base.data, data, metadata, results, screen, check)
     study = ask(question, recipe, base, changed, manifest)
     planned = plan_runs(study, seeds, results, rerun_stale=rerun_stale, retry_failed=retry_failed)
     if plan:

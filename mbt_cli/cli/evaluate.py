@@ -1,6 +1,7 @@
 """`mbt-cli evaluate`: score a finished run in another way."""
 
 import os
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -30,7 +31,7 @@ def evaluate(
     from mbt_cli.executors import executor_of
     from mbt_cli.experiment import Evaluation
     from mbt_cli.intake import manifest_of
-    from mbt_cli.ready import ready
+    from mbt_cli.ready import enough, ready
     from mbt_cli.runs import run_of
     from mbt_cli.terminal import Screen, headline, stdout
 
@@ -38,7 +39,8 @@ def evaluate(
     screen, spec = Screen(console), run.experiment.data
     for name, value in map(setting, settings or []):
         how = how.at(name, value)
-    manifest = manifest_of(spec, data, metadata, results, screen)
+    check = partial(enough, left_out={}, min_coverage=min_coverage, splits=[how.split])
+    manifest = manifest_of(spec, data, metadata, results, screen, check)
     if manifest.fingerprint != spec.fingerprint:
         screen.say("These are other clips than the run was trained on.")
         how = how.at("clips", manifest.fingerprint)
