@@ -411,3 +411,20 @@ def test_the_vggsound_clips_are_accounted_for(tmp_path):
     one = rows["M1pPtg6a_g8_000230.mp4"]
     assert (one["width"], one["height"], one["channels"]) == (480, 360, 2)
     assert json.loads(json.dumps(seen.header)) == seen.header
+    assert seen.manifest.lost == "3,150 missing (such as glLQrEijrKg_300)"
+    console = Console(record=True, width=300, file=StringIO())
+    console.print(account(seen))
+    said = " ".join(console.export_text().split())
+    assert "test 15,446 3,157 7 7 0.2%" in said and "train 183,730 0 0 0 –" in said
+    assert "No train or validation clip is listed" in said and "to learn from" not in said
+
+
+def test_what_is_found_and_what_is_used_are_counted_apart(root, tmp_path):
+    table = tmp_path / "mine.csv"
+    names = "dog/0.mp4 dog/1.mp4 dog/2.mp4 cat/cut.mp4 cat/deaf.mp4 cat/nowhere.mp4".split()
+    rows = [f"{name},{'ab'[k % 2]},test" for k, name in enumerate(names)]
+    table.write_text("\n".join(["path,labels,split", *rows]) + "\n")
+    seen = scan(Csv(), root, table, leave_out=(), executor=Here(), show=Quiet())
+    console = Console(record=True, width=300, file=StringIO())
+    console.print(account(seen))
+    assert "test 6 5 3 50.0%" in " ".join(console.export_text().split())
