@@ -421,7 +421,14 @@ def test_the_vggsound_clips_are_accounted_for(tmp_path):
 
 def test_what_is_found_and_what_is_used_are_counted_apart(root, tmp_path):
     table = tmp_path / "mine.csv"
-    names = "dog/0.mp4 dog/1.mp4 dog/2.mp4 cat/cut.mp4 cat/deaf.mp4 cat/nowhere.mp4".split()
+    names = [
+        "dog/0.mp4",
+        "dog/1.mp4",
+        "dog/2.mp4",
+        "cat/cut.mp4",
+        "cat/deaf.mp4",
+        "cat/nowhere.mp4",
+    ]
     rows = [f"{name},{'ab'[k % 2]},test" for k, name in enumerate(names)]
     table.write_text("\n".join(["path,labels,split", *rows]) + "\n")
     seen = scan(Csv(), root, table, leave_out=(), executor=Here(), show=Quiet())
