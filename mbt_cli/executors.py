@@ -64,10 +64,14 @@ class Executor(Protocol):
     ) -> None: ...
 
     def run(
-        self, function: Callable[[J, Emit], R], jobs: Iterable[J | None], watch: Watch
-    ) -> Generator[Outcome[R]]:
+        self, function: Callable[[J, Emit], R], jobs: Iterable[J | None], watch: Watch,
+        silence_s: float = inf,
+    ) -> Generator[Outcome[R]]:  # fmt: skip
         """The outcomes, in the order in which jobs end. A job is taken when it can begin; where
-        there is None in its place, none is to begin for now. To close this ends what is begun."""
+        there is None in its place, none is to begin for now. To close this ends what is begun.
+
+        A worker that says nothing for `silence_s` seconds is killed: its job ends with `Died`.
+        """
         ...
 
 
@@ -81,8 +85,9 @@ class Here:
         return
 
     def run(
-        self, function: Callable[[J, Emit], R], jobs: Iterable[J | None], watch: Watch
-    ) -> Generator[Outcome[R]]:
+        self, function: Callable[[J, Emit], R], jobs: Iterable[J | None], watch: Watch,
+        silence_s: float = inf,  # noqa: ARG002  # nobody could end this process
+    ) -> Generator[Outcome[R]]:  # fmt: skip
         for place, job in enumerate(job for job in jobs if job is not None):
             try:
                 value = function(job, lambda event, place=place: watch(place, event))  # type: ignore[misc]
@@ -95,12 +100,11 @@ class Here:
 class Local:
     """Processes of this machine, started fresh (not forked), each with its own few threads.
 
-    A process that dies costs its job, which ends with `Died`; another takes its place. So does
-    one that says nothing for `silence_s` seconds: it is killed.
+    A process that dies costs its job, which ends with `Died`; another takes its place.
     """
 
-    def __init__(self, workers: int, threads: int = 1, silence_s: float = inf) -> None:
-        self.workers, self.threads, self.silence_s = workers, threads, silence_s
+    def __init__(self, workers: int, threads: int = 1) -> None:
+        self.workers, self.threads = workers, threads
         self._idle: list[_Worker] = []
         self._busy: dict[connection.Connection, tuple[_Worker, int]] = {}
 
@@ -112,8 +116,9 @@ class Local:
         _stop([*self._idle, *(worker for worker, _ in self._busy.values())])
 
     def run(
-        self, function: Callable[[J, Emit], R], jobs: Iterable[J | None], watch: Watch
-    ) -> Generator[Outcome[R]]:
+        self, function: Callable[[J, Emit], R], jobs: Iterable[J | None], watch: Watch,
+        silence_s: float = inf,
+    ) -> Generator[Outcome[R]]:  # fmt: skip
         todo, places, some = ((job,) for job in jobs), count(), True
         busy = self._busy = {}
         try:
@@ -129,7 +134,7 @@ class Local:
                     busy[worker.pipe] = worker, next(places)
                     worker.begin(function, job)
                 for worker, _ in busy.values():
-                    worker.stop_if_silent(self.silence_s)
+                    worker.stop_if_silent(silence_s)
                 for pipe in connection.wait([*busy], _INTERVAL_S):
                     assert isinstance(pipe, connection.Connection)
                     worker, place = busy[pipe]

@@ -14,7 +14,7 @@ from mbt_cli.dataset import Data, Synthetic
 from mbt_cli.errors import MbtError, Stopped
 from mbt_cli.executors import Executor, Local
 from mbt_cli.ready import Bars
-from mbt_cli.scan import SILENCE_S, scan
+from mbt_cli.scan import scan
 
 Check = Callable[[Manifest], None]
 """Raises MbtError where clips will not do for what is asked."""
@@ -32,7 +32,7 @@ def manifest_of(
     if isinstance(data, Synthetic):
         return open_manifest(data, where)
     try:
-        with Local(os.cpu_count() or 1, 1, SILENCE_S) as executor:
+        with Local(os.cpu_count() or 1) as executor:
             seen = opened(
                 data, where, results, metadata=metadata, executor=executor, show=show, check=check
             )

@@ -19,7 +19,7 @@ from mbt_cli.files import sweep, writing
 from mbt_cli.ready import Bars
 from mbt_cli.salvage import salvaged
 
-PATIENCE_S = 6 * 3600.0
+SILENCE_S = 6 * 3600.0
 """A file that takes so long is given up: an hour of video takes some minutes."""
 
 
@@ -78,7 +78,7 @@ def prepare(
     todo = [one for one in files if not one.made]
     failed = {}
     with show.bar("Preparing files", len(todo), "files") as advance:
-        for place, why in salvaged(executor, made, None, todo, 1, advance):
+        for place, why in salvaged(executor, made, None, todo, 1, advance, silence_s=SILENCE_S):
             if why is not None:
                 crashed = f"Its decoder crashed. {why}" if isinstance(why, Died) else str(why)
                 failed[todo[place].source] = crashed

@@ -15,6 +15,9 @@ T = TypeVar("T")
 Each = Callable[[C, T], Any]
 """What is done with one thing, of what all of them share. Whatever it raises ends everything."""
 
+SILENCE_S = 120.0
+"""No clip takes so long: `read_clip` gives up on one before."""
+
 
 @dataclass(frozen=True)
 class Chunk(Generic[C, T]):
@@ -30,12 +33,14 @@ class Chunk(Generic[C, T]):
 def salvaged(
     executor: Executor, function: Each[C, T], shared: C, things: Iterable[T], size: int,
     watch: Callable[[int], None] = lambda _: None, room: Callable[[], bool] = lambda: True,
+    silence_s: float = SILENCE_S,
 ) -> Generator[tuple[int, Any]]:  # fmt: skip
     """Each thing's place and what `function` gives of it, or how its process `Died`; in chunks of
     `size`, in the order in which these end. `watch` is told of each that is done.
 
     Things are taken when they can be begun, and there is `room` for what comes of them: always
-    where all that was begun is used. What a death left of a chunk goes before all others.
+    where all that was begun is used. What a death left of a chunk goes before all others. A thing
+    that takes more than `silence_s` seconds hangs: its process is killed.
     """
     chunks = _chunks(function, shared, things, size)
     todo = deque(islice(chunks, 1))
@@ -60,7 +65,7 @@ def salvaged(
             values[place].append(value)  # noqa: B023
             watch(1)
 
-        with closing(executor.run(_do, jobs(), hear)) as outcomes:
+        with closing(executor.run(_do, jobs(), hear, silence_s)) as outcomes:
             for outcome in outcomes:
                 if outcome.error and not isinstance(outcome.error, Died):
                     raise outcome.error

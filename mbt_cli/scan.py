@@ -109,7 +109,9 @@ def _seen(clips: Sequence[Listed], root: Path, executor: Executor, show: Bars) -
         with journal.open("a") as file, show.bar("Looking at clips", len(todo)) as advance:
             if file.tell() and todo:
                 file.write("\n")  # after what a kill may have left of a line
-            for place, found in salvaged(executor, looked, None, todo, CHUNK, advance):
+            for place, found in salvaged(
+                executor, looked, None, todo, CHUNK, advance, silence_s=SILENCE_S
+            ):
                 if isinstance(found, Died):  # not kept: next time it may have the memory it needs
                     known[todo[place].key] = _died(found)
                     continue

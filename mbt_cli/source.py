@@ -12,9 +12,6 @@ from mbt_cli.dataset import Views
 from mbt_cli.executors import Executor, Here, Local
 from mbt_cli.stream import Streamed
 
-SILENCE_S = 120.0
-"""A reader that says nothing for so long hangs: `read_clip` gives up on a clip before."""
-
 
 @dataclass(frozen=True)
 class Source:
@@ -35,6 +32,6 @@ class Source:
         if self.folder is not None:
             yield Cached(self.manifest, self.folder)
             return
-        readers: Executor = Local(self.readers, 1, SILENCE_S) if self.readers else Here()
+        readers: Executor = Local(self.readers) if self.readers else Here()
         with readers:
             yield Streamed(self.manifest, self.views, readers, self.spare)

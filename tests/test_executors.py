@@ -266,21 +266,22 @@ def slow_and_telling(pauses_s, emit):
 
 
 def test_a_worker_that_says_something_now_and_then_is_not_stopped():
-    with Local(1, silence_s=1.5) as executor:
-        done = list(executor.run(slow_and_telling, [[0.6] * 5], lambda *_: None))
+    with Local(1) as executor:
+        done = list(executor.run(slow_and_telling, [[0.6] * 5], lambda *_: None, 1.5))
         assert [outcome.value for outcome in done] == ["done"]
 
 
 def test_a_worker_whom_nobody_listened_to_is_not_stopped_for_its_silence():
-    with Local(1, silence_s=1.5) as executor:
-        done = list(executor.run(slow_and_telling, [[0.0] * 3], lambda *_: time.sleep(2.0)))
+    with Local(1) as executor:
+        jobs = [[0.0] * 3]
+        done = list(executor.run(slow_and_telling, jobs, lambda *_: time.sleep(2.0), 1.5))
         assert [outcome.value for outcome in done] == ["done"]
 
 
 def test_a_worker_is_not_stopped_for_the_time_it_had_nothing_to_do():
-    with Local(1, silence_s=1.0) as executor:
+    with Local(1) as executor:
         for _ in range(2):
-            done = list(executor.run(slow_and_telling, [[0.0]], lambda *_: None))
+            done = list(executor.run(slow_and_telling, [[0.0]], lambda *_: None, 1.0))
             assert [outcome.value for outcome in done] == ["done"]
             time.sleep(1.5)
 

@@ -23,7 +23,7 @@ def fate(factor, thing):
 
 @pytest.fixture(scope="module")
 def local():
-    with Local(2, silence_s=2.0) as executor:
+    with Local(2) as executor:
         yield executor
 
 
@@ -49,7 +49,7 @@ def test_a_thing_that_kills_its_process_costs_itself_alone(local, size, fatal):
 
 
 def test_a_thing_that_hangs_is_stopped_and_costs_itself_alone(local):
-    done = dict(salvaged(local, fate, 1, [0, "hangs", 2, 3], 4))
+    done = dict(salvaged(local, fate, 1, [0, "hangs", 2, 3], 4, silence_s=2.0))
     assert "said nothing for 2 s" in str(done.pop(1))
     assert done == {0: 0, 2: 2, 3: 3}
 

@@ -53,7 +53,7 @@ def wanted(*places, **at):
 
 @pytest.fixture(scope="module")
 def readers():
-    with Local(2, silence_s=60.0) as executor:
+    with Local(2) as executor:
         yield executor
 
 

@@ -52,7 +52,7 @@ def scan(
     from mbt_cli.data.snapshot import free, header_of
     from mbt_cli.executors import Local
     from mbt_cli.intake import free_name, frozen_of
-    from mbt_cli.scan import REMARKS, SILENCE_S
+    from mbt_cli.scan import REMARKS
     from mbt_cli.scan import scan as look
     from mbt_cli.terminal import Screen, stdout
 
@@ -64,7 +64,7 @@ def scan(
     if name:
         free(results, name)  # better said now than after hours
     try:
-        with Local(workers or os.cpu_count() or 1, 1, SILENCE_S) as executor:
+        with Local(workers or os.cpu_count() or 1) as executor:
             seen = look(
                 spec, data, metadata, leave_out=unwanted, executor=executor, show=Screen(console)
             )
@@ -101,13 +101,12 @@ def prepare(
     goes on where it was; a file that was changed is made anew.
     """
     from mbt_cli.executors import Local
-    from mbt_cli.prepare import PATIENCE_S
     from mbt_cli.prepare import prepare as make
     from mbt_cli.terminal import Screen, stdout
 
     console, spec = stdout(), _spec(of, settings)
     try:
-        with Local(workers or os.cpu_count() or 1, 1, PATIENCE_S) as executor:
+        with Local(workers or os.cpu_count() or 1) as executor:
             done = make(spec, data, metadata, to, executor=executor, show=Screen(console))
     except KeyboardInterrupt:
         raise Stopped("Stopped. The same command goes on where it was.") from None
