@@ -24,7 +24,7 @@ test: $(READY)  ## lint, types, floors, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 golden: $(READY)  ## make golden DIR=FOLDER: our numbers against the official ones
 	PYTHONPATH=tests $(BIN)/python -m conformance "$(DIR)"

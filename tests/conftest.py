@@ -92,3 +92,13 @@ def grid_clips() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real clips in {folder}")
     return folder
+
+
+LONG = ("test_sync", "test_survival", "test_kills", "test_tracking", "test_sharing", "test_real",
+        "test_cli", "test_look", "test_executors", "test_transcode")  # fmt: skip
+"""Minutes each: begun first, so that two workers end together."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
