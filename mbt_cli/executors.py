@@ -186,9 +186,8 @@ class _Worker:
             kind, what = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            cause = _cause(self.process.exitcode or 0)
-            if self.silent_s:
-                cause = f"it said nothing for {self.silent_s:g} s and was stopped"
+            silent = f"it said nothing for {self.silent_s:g} s and was stopped"
+            cause = silent if self.silent_s else _cause(self.process.exitcode or 0)
             return _DEATH, Died(f"Its process died ({cause}).")
         self.heard_s = time.monotonic()
         return kind, what
