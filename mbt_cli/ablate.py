@@ -14,7 +14,7 @@ from mbt_cli.environment import code
 from mbt_cli.errors import MbtError, Unwritable
 from mbt_cli.executors import Died, Executor
 from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.job import Job, Result, buried, execute
+from mbt_cli.job import Job, Result, buried, execute, keep
 from mbt_cli.metrics import Figures
 from mbt_cli.record import Record
 from mbt_cli.runs import FAILED, FINISHED, Run, run_folder
@@ -189,7 +189,5 @@ def evaluate_again(run: Run, how: Evaluation, source: Source, device: str) -> Fi
     model.load_state_dict(run.weights())
     with source.opened() as data:
         done = evaluate(model, experiment, data, how, device)
-        labels, names = data.labels(done.places), data.names(done.places)
-        groups = data.groups(done.places)
-    Record(run.folder).evaluated(how, done.figures, done.scores, labels, names, groups)
+        keep(Record(run.folder), how, done, data)
     return done.figures

@@ -20,6 +20,7 @@ from mbt_cli.source import Source
 
 if TYPE_CHECKING:
     from mbt_cli.progress import State
+    from mbt_cli.scoring import Scored
 
 LEAST_PAUSE = 50
 """Between two checkpoints, over the time that one takes."""
@@ -108,12 +109,16 @@ def _fitted(job: Job, record: Record, data: Clips, log: "_Log", state: "State | 
         raise RuntimeError(f"The model costs {real}, but the plan says {job.cost}.")
     fitted = fit(job.experiment, data, log, job.device, state)
     done = evaluate(fitted.model, job.experiment, data, Evaluation(), job.device)
-    labels, names = data.labels(done.places), data.names(done.places)
-    groups = data.groups(done.places)
-    record.evaluated(Evaluation(), done.figures, done.scores, labels, names, groups)
+    keep(record, Evaluation(), done, data)
     took = {"seconds": fitted.seconds, "micro_batch": fitted.micro_batch, "lost": data.lost}
     record.finish(job.keep, **took, epoch=fitted.epoch, validation=fitted.validation)
     return Result(done.figures, fitted.seconds)
+
+
+def keep(record: Record, how: Evaluation, done: "Scored", data: Clips) -> None:
+    """What an evaluation found, into the run's record."""
+    labels, names = data.labels(done.places), data.names(done.places)
+    record.evaluated(how, done.figures, done.scores, labels, names, data.groups(done.places))
 
 
 class _Log:
