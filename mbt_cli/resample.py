@@ -1,0 +1,111 @@
+"""What a measure would have been on other clips of the same kind: the clips there are, drawn again.
+
+n clips, c classes, g groups, r draws. Clips of one group (a video, a participant, a speaker) are
+drawn together, as they are not independent: Efron & Tibshirani 1993, ch. 8.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from os import cpu_count
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Shaped
+from scipy.sparse import csr_array
+
+from mbt_cli.metrics import joint_ranks, primary
+
+DRAWS = 1000
+BLOCK = 100
+"""Draws at a time: of 20,000 clips they take 8 MB, which a processor's cache holds."""
+WORTH_THREADS = 100_000
+"""Scores from which on threads are worth their start."""
+
+Weights = Float32[np.ndarray, "n r"]
+"""How often each clip is in each draw."""
+
+
+def drawn(groups: Sequence[str], draws: int = DRAWS) -> Iterator[Weights]:
+    """The same draws of the same groups every time, some at a time. As many groups are drawn as
+    there are, each as likely as the others, with replacement."""
+    names, group = np.unique(np.asarray(groups), return_inverse=True)
+    for start in range(0, draws, BLOCK):
+        random, many = np.random.default_rng([start, len(names)]), min(BLOCK, draws - start)
+        taken = random.integers(len(names), size=(many, len(names)))
+        counts = np.stack([np.bincount(one, minlength=len(names)) for one in taken], 1)
+        yield counts.astype(np.float32)[group]
+
+
+def replicates(
+    scores: Float[np.ndarray, "n c"], labels: Shaped[np.ndarray, "n c"], draws: Iterable[Weights],
+    *, multi_label: bool, heads: Mapping[str, int] | None = None,
+) -> Float[np.ndarray, " r"]:  # fmt: skip
+    """The measure by which cells are compared (`metrics.primary`) on each draw of the clips.
+
+    A class without positives in a draw is left out of that draw's mAP, for all runs alike: they
+    share labels and draws.
+    """
+    if primary(multi_label) == "mAP":
+        of = partial(mean_average_precision, scores, labels > 0)
+    else:
+        of = partial(_share, _right(scores, labels, heads or {}))
+    return np.concatenate([of(weights) for weights in draws])
+
+
+def mean_average_precision(
+    scores: Float[np.ndarray, "n c"], truth: Bool[np.ndarray, "n c"], weights: Weights
+) -> Float[np.ndarray, " r"]:
+    """mAP of each draw over its classes with positives; NaN where there are none."""
+
+    def each(column: int) -> np.ndarray:
+        return average_precision(scores[:, column], truth[:, column], weights)
+
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        every = map if scores.size < WORTH_THREADS else pool.map
+        found = np.stack([*every(each, np.flatnonzero(truth.any(0)).tolist())])
+    known = ~np.isnan(found)
+    total, many = found.sum(0, where=known), known.sum(0)
+    return np.divide(total, many, out=np.full_like(total, np.nan), where=many > 0)
+
+
+def average_precision(
+    scores: Float[np.ndarray, " n"], truth: Bool[np.ndarray, " n"], weights: Weights
+) -> Float[np.ndarray, " r"]:
+    """AP of each draw as scikit-learn's, non-interpolated, ties sharing a threshold; NaN without
+    positives.
+
+    Precision is asked only where a positive stands, so a clip matters by the positives that it
+    stands above: one sparse product counts them in all draws.
+    """
+    levels = np.unique(scores[truth])
+    rank = len(levels) - np.searchsorted(levels, scores, side="right")
+    hits = _counted(np.where(truth, rank, len(levels)), len(levels), weights)
+    above = _counted(rank, len(levels), weights).cumsum(0)
+    found = hits.cumsum(0)
+    precision = np.divide(found, above, out=np.zeros_like(above), where=above > 0)
+    positives = found[-1]
+    area = np.einsum("kr,kr->r", hits, precision)
+    return np.divide(area, positives, out=np.full_like(area, np.nan), where=positives > 0)
+
+
+def _counted(rank: np.ndarray, ranks: int, weights: Weights) -> Float[np.ndarray, "k r"]:
+    """How many clips of each rank there are in each draw; those of later ranks are not counted."""
+    order = np.argsort(rank, kind="stable")
+    ends = np.searchsorted(rank[order], np.arange(ranks + 1))
+    order = order[: ends[-1]]
+    ones = np.ones(len(order), np.float32)
+    # sums of whole numbers below 2^24 are exact in float32
+    return (csr_array((ones, order, ends), (ranks, len(rank))) @ weights).astype(np.float64)
+
+
+def _right(
+    scores: Float[np.ndarray, "n c"], labels: Shaped[np.ndarray, "n c"], heads: Mapping[str, int]
+) -> Bool[np.ndarray, " n"]:
+    """Whether each clip's label is the first by score; of several heads, whether all are."""
+    if heads:
+        return joint_ranks(scores, labels.astype(np.float32), [*heads.values()]) == 0
+    return labels[np.arange(len(labels)), scores.argmax(1)] > 0
+
+
+def _share(right: Bool[np.ndarray, " n"], weights: Weights) -> Float[np.ndarray, " r"]:
+    return weights[right].sum(0, dtype=np.float64) / weights.sum(0, dtype=np.float64)
