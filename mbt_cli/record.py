@@ -105,6 +105,11 @@ class Record(Run):
             )  # fmt: skip
         write(folder / "evaluation.json", {"evaluation": settings.plain(how), "figures": figures})
 
+    def drawn(self, how: Evaluation, digest: str, values: Float[np.ndarray, " r"]) -> None:
+        """What the measure comes to on other draws of an evaluation's clips."""
+        with whole(self.evaluation(how) / "draws.npz") as file:
+            np.savez(file, digest=digest, values=values)
+
     def finish(self, keep: str = "best", **facts: Any) -> None:
         """The last thing written: from now on the run is done. What it keeps is one of KEEP."""
         self._status(FINISHED, keep=keep, **facts)

@@ -6,7 +6,8 @@
         weights.safetensors   of the best epoch
         checkpoint.pt         all that training needs to go on; gone when the run is finished
         error.txt             why it failed; a bug with its traceback
-        evaluations/<key>/    evaluation.json (what was scored, and its figures), scores.npz
+        evaluations/<key>/    evaluation.json (what was scored, and its figures), scores.npz,
+                              draws.npz (what comes of them on other draws of the clips)
         status.json           running, finished or failed; written last
 
 Every file is there whole or not at all, but for the last line of `metrics.jsonl`.
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -104,6 +106,15 @@ class Run:
         `groups` (n,): clips of one (a video, a participant) are not independent."""
         with np.load(self.evaluation(how) / "scores.npz") as arrays:
             return dict(arrays)
+
+    def draws(self, how: Evaluation, digest: str) -> np.ndarray | None:
+        """What the measure comes to on other draws of the clips (`resample.py`), where it was kept
+        of these very scores."""
+        try:
+            with np.load(self.evaluation(how) / "draws.npz") as arrays:
+                return arrays["values"] if str(arrays["digest"]) == digest else None
+        except (OSError, ValueError, KeyError, BadZipFile):
+            return None
 
     def weights(self) -> dict[str, Any]:
         """The tensors of the best epoch. Raises MbtError where they were not kept."""

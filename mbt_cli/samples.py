@@ -1,0 +1,84 @@
+"""A cell as statistics see it, out of its records: what each seed reaches on which clips.
+
+What a run's measure comes to on other draws of its clips is kept beside its scores.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from mbt_cli.errors import MbtError, Unwritable
+from mbt_cli.experiment import Evaluation
+from mbt_cli.record import Record
+from mbt_cli.resample import DRAWS, Weights, drawn, replicates
+from mbt_cli.runs import Run
+from mbt_cli.statistics import Sample
+
+WAY = f"1: {DRAWS} draws"
+"""How draws are made: what was kept of others is made again."""
+
+
+def sample(
+    name: str, runs: Sequence[Run], values: Sequence[float], common: frozenset[str] | None = None
+) -> Sample:
+    """A cell's finished runs, each with its value of the measure; over their test clips, or over
+    some of them, by name. Raises MbtError where the runs were scored on other clips."""
+    found = [_scored(run, common) for run in runs]
+    clips = [_clips(arrays) for arrays in found]
+    for run, mine in zip(runs, clips, strict=True):
+        if mine != clips[0]:
+            raise MbtError(
+                f"{name} has runs on other clips or labels ({runs[0].key}, {run.key}): no mean is"
+                " taken over them."
+            )
+    draws = [
+        _draws(run, arrays, mine) for run, arrays, mine in zip(runs, found, clips, strict=True)
+    ]
+    seeds = tuple(run.experiment.training.seed for run in runs)
+    groups = len(np.unique(found[0]["groups"]))
+    return Sample(name, seeds, np.array(values, float), np.stack(draws), clips[0], groups)
+
+
+def _scored(run: Run, common: frozenset[str] | None) -> dict[str, Any]:
+    """A run's scores, its clips in the order of their names."""
+    arrays = run.scores(Evaluation())
+    arrays.setdefault("groups", arrays["names"])  # records before these were kept
+    order = np.argsort(arrays["names"], kind="stable")
+    if common is not None:
+        order = order[np.isin(arrays["names"][order], list(common))]
+    return {name: values[order] for name, values in arrays.items()}
+
+
+def _clips(arrays: dict[str, Any]) -> str:
+    told = blake2b(digest_size=12)
+    for part in ("names", "groups", "labels"):
+        told.update(np.ascontiguousarray(arrays[part]).tobytes())
+        told.update(str((arrays[part].shape, arrays[part].dtype)).encode())
+    return told.hexdigest()
+
+
+def _draws(run: Run, arrays: dict[str, Any], clips: str) -> np.ndarray:
+    """Kept beside the scores that they are of, where that can be."""
+    scores = np.ascontiguousarray(arrays["scores"])
+    told = blake2b(f"{WAY} of {clips}".encode(), digest_size=12)
+    told.update(scores.tobytes())
+    digest = told.hexdigest()
+    if (kept := run.draws(Evaluation(), digest)) is not None:
+        return kept
+    facts = run.facts
+    found = replicates(
+        scores, arrays["labels"], _weights(tuple(arrays["groups"].tolist())),
+        multi_label=facts["multi_label"], heads=facts.get("heads", {}),
+    )  # fmt: skip
+    with suppress(Unwritable):  # of records that are read-only it is made again the next time
+        Record(run.folder).drawn(Evaluation(), digest, found)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _weights(groups: tuple[str, ...]) -> list[Weights]:
+    return [*drawn(groups)]
