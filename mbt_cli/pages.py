@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from mbt_cli import findings
-from mbt_cli.contrasts import Contrast, Contrasts, percent, signed
+from mbt_cli.contrasts import NO_STATEMENT, Contrast, Contrasts, percent, signed
 from mbt_cli.document import Column, Document, Figure, Items, Part, Row, Section, Table, Terms
 from mbt_cli.findings import Cell, Findings
 from mbt_cli.ledger import WORTH
 from mbt_cli.notes import GLOSSARY, notes
-from mbt_cli.statistics import ENOUGH_SEEDS, LEVEL
+from mbt_cli.statistics import LEVEL, POWER
 from mbt_cli.study import Study
 from mbt_cli.symptoms import symptoms
 from mbt_cli.words import count
@@ -20,10 +20,10 @@ from mbt_cli.words import count
 CHOSEN, TIED = "best on validation", "tied with the best"
 
 HOW_SURE = (
-    f"An interval is of {percent(1 - LEVEL)}, for one comparison by itself, and has two parts: other seeds"
-    " and other clips. p is of no difference; Holm's correction holds the chance of any false finding"
-    " in a family of comparisons, Benjamini and Hochberg's (BH) the share of false ones among its"
-    " findings. Found means: p by Holm is below 0.05."
+    f"An interval is of {percent(1 - LEVEL)}, for one comparison by itself, and has two parts: other"
+    " seeds and other clips. p is of no difference; Holm's correction holds the chance of any false"
+    " finding in a family of comparisons, Benjamini and Hochberg's (BH) the share of false ones"
+    f" among its findings. What is said to differ has p by Holm below {LEVEL}."
 )
 TWO_FAMILIES = (
     "These comparisons were planned: each cell with late fusion, and with the cell chosen on"
@@ -141,12 +141,14 @@ def _with_chosen(found: Findings, told: Contrasts) -> Iterable[Part]:
     said = [str(one) for one in (*plain, *others)]
     if tied:
         names = ", ".join(one.other.name for one in tied)
-        least = max(one.errors.detectable() if (one := t.difference) and one.errors.seeds is not None
-                    else 0.0 for t in tied)  # fmt: skip
+        errors = [one.difference.errors for one in tied if one.difference]
+        least = [each.detectable() for each in errors if each.seeds is not None]
         power = (
-            f" A true difference of {least:.3f} would be found in four of five such studies."
-            if least else ""
-        )  # fmt: skip
+            f" True differences of {max(least):.3f} would be found in {percent(POWER)} of such"
+            " studies."
+            if least
+            else f" {NO_STATEMENT.capitalize()} is made."
+        )
         said.append(f"{found.best.name} is not told apart from {names}.{power}")
     if said:
         yield Items(tuple(said))
@@ -163,9 +165,7 @@ def _contrasts(of: Sequence[Contrast]) -> Table:
         Column(f"seeds for {WORTH}", number=True, brief=False),
         Column("n", number=True, brief=False),
     )  # fmt: skip
-    rows = [
-        Row((one.one.name, one.other.name, *_figures(one))) for one in of if one.difference
-    ]
+    rows = [Row((one.one.name, one.other.name, *_figures(one))) for one in of if one.difference]
     return Table(columns, tuple(rows), (
         "Errors are standard errors. The smallest detectable difference is found in 80 % of studies"
         f" with as many seeds and clips; seeds for {WORTH}: as many as find a difference of {WORTH}"

@@ -52,8 +52,8 @@ def _unusable(found: Findings) -> Iterable[str]:
     if found.unusable:
         lacks = "; ".join(f"`{key}` has {what}" for key, what in found.unusable.items())
         yield (
-            f"{count(len(found.unusable), 'finished run')} cannot be reported, as of another version"
-            f" of mbt-cli: {lacks}. Remove them with `mbt-cli runs remove`, and run them again."
+            f"{count(len(found.unusable), 'finished run')} cannot be reported, being of another"
+            f" version of mbt-cli: {lacks}. Remove them with `mbt-cli runs remove`, and run them again."
         )
 
 
