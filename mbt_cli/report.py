@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mbt_cli import draw, findings
-from mbt_cli.findings import FOREIGN_TO_LATE, Cell, Findings
+from mbt_cli import findings, plates
+from mbt_cli.findings import Findings
 from mbt_cli.notes import GLOSSARY, notes
-from mbt_cli.sheet import save
-from mbt_cli.study import Study, plain, word
+from mbt_cli.sheet import KINDS
+from mbt_cli.study import Study
 
 Rows = list[dict[str, str]]
 """A table as it is read: texts by column."""
@@ -25,11 +24,6 @@ Rows = list[dict[str, str]]
 CHOSEN = "best on validation"
 IN_FULL = ("parameters", "GFLOPs per clip and view", "s per run")
 """Columns that are left out in a terminal."""
-
-AXES = {
-    "model.fusion_layer": ("$L_f$", "the number of layers before fusion starts"),
-    "model.bottlenecks": ("$B$", "the number of bottleneck tokens"),
-}
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,7 @@ class Report:
 
     def __rich__(self) -> Group:
         """All that a terminal shows."""
-        written = (str(file) for file in self.files if file.suffix != ".svg")
+        written = (str(file) for file in self.files if file.suffix not in (".svg", ".pdf"))
         lines = [*(f"- {note}" for note in self.notes), "", *written]
         return Group(Text(self.answer, "bold"), self.terminal, *map(Text, lines))
 
@@ -70,24 +64,9 @@ def report(study: Study, results: Path) -> Report:
 
 
 def figures(found: Findings, folder: Path) -> list[Path]:
-    """Draws the measure along x, against cost, and each group's AUC along x."""
-    study, measure = found.study, f"{found.measure} on test"
-    values = [cell.experiment.flat()[study.x] for cell in found.cells if not _level(found, cell)]
-    known = dict.fromkeys(values)
-    ordered = all(isinstance(value, int | float) for value in known)
-    places = tuple(str(plain(v)) for v in (sorted(known) if ordered else known))
-    axis = draw.Axis(*AXES.get(study.x, (word(study.x).replace("_", " "), "")), places, ordered)
-    marks, bill = _marks(found, found.measure), f"{measure}, against the cost of a forward pass"
-    drawn = {
-        found.measure: partial(draw.along, marks, axis, _title(study), measure),
-        "cost": partial(draw.against_cost, marks, axis, bill, measure),
-    }
-    if study.data.groups:
-        groups = study.data.groups
-        panels = {(g, _says(study, g)): _marks(found, "groups", g, "AUC") for g in groups}
-        title = "Which labels are learned, by where their answer lies"
-        drawn["groups"] = partial(draw.panels, panels, axis, title, "AUC on test", 0.5)
-    return [file for name, make in drawn.items() for file in save(make, folder / name)]
+    """Draws the study's figures into its folder."""
+    drawn = plates.drawn(found, folder)
+    return [folder / f"{figure.name}.{kind}" for figure in drawn for kind in KINDS]
 
 
 def texts(study: Study, frame: pd.DataFrame) -> Rows:
@@ -130,7 +109,7 @@ def markdown(found: Findings, main: Rows, groups: Rows, pictures: Iterable[Path]
     parts += [_pipes(main), "## Figures", *images]
     if groups:
         named = (
-            f"**{group}** ({', '.join(classes)}): {_says(study, group)}"
+            f"**{group}** ({', '.join(classes)}): {plates.meaning(study, group)}"
             for group, classes in study.data.groups.items()
         )
         parts += ["## By group of classes", _lines(named), _pipes(groups)]
@@ -148,27 +127,6 @@ def rich_table(rows: Rows) -> Table:
         style = "bold" if row.get("remark", "").startswith(CHOSEN) else ""
         table.add_row(*map(Text, row.values()), style=style)
     return table
-
-
-def _marks(found: Findings, *path: str) -> list[draw.Mark]:
-    study, marks = found.study, []
-    for cell in found.cells:
-        values = cell.experiment.flat()
-        place = None if _level(found, cell) else str(plain(values[study.x]))
-        line, seeds = str(plain(values[study.by])), tuple(cell.test(*path))
-        marks.append(draw.Mark(line, place, seeds, cell.cost.gmacs, cell.silent))
-    return marks
-
-
-def _level(found: Findings, cell: Cell) -> bool:
-    """Whether a cell is drawn as a level, for want of a place on x beside the others."""
-    alone = all(one.late for one in found.cells)
-    return cell.late and found.study.x in FOREIGN_TO_LATE and not alone
-
-
-def _title(study: Study) -> str:
-    first = " ".join(study.question.split("\n\n")[0].split())
-    return first or f"{study.measure} by {word(study.x)}"
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -212,10 +170,6 @@ def _pipes(rows: Rows) -> str:
         safe = [text.replace("|", r"\|") for text in row.values()]
         lines.append([f"{bold}{text}{bold}" if text else "" for text in safe])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _says(study: Study, group: str) -> str:
-    return study.data.says.get(group, ", ".join(study.data.groups[group]))
 
 
 def _lines(sentences: Iterable[str]) -> str:
