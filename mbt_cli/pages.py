@@ -20,10 +20,10 @@ from mbt_cli.words import count
 CHOSEN, TIED = "best on validation", "tied with the best"
 
 HOW_SURE = (
-    f"An interval is of {percent(1 - LEVEL)}, for one comparison by itself, and has two parts: other"
-    " seeds and other clips. p is of no difference; Holm's correction holds the chance of any false"
-    " finding in a family of comparisons, Benjamini and Hochberg's (BH) the share of false ones"
-    f" among its findings. What is said to differ has p by Holm below {LEVEL}."
+    f"An interval is of {percent(1 - LEVEL)}, for one comparison by itself, and has two parts:"
+    " other seeds and other clips. p is of no difference; Holm's correction holds the chance of any"
+    " false finding in a family of comparisons, Benjamini and Hochberg's (BH) the share of false"
+    f" ones among its findings. What is said to differ has p by Holm below {LEVEL}."
 )
 TWO_FAMILIES = (
     "These comparisons were planned: each cell with late fusion, and with the cell chosen on"

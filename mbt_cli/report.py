@@ -16,11 +16,9 @@ from mbt_cli.files import write_text
 from mbt_cli.findings import Findings, findings_of
 from mbt_cli.notes import notes
 from mbt_cli.pages import cells, page
+from mbt_cli.sheet import KINDS
 from mbt_cli.study import Study
 from mbt_cli.symptoms import symptoms
-
-FIGURES = ("svg", "png", "pdf")
-"""What each figure is written as."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Report:
 
     def __rich__(self) -> Group:
         """All that a terminal shows."""
-        pages = (str(file) for file in self.files if file.suffix[1:] not in FIGURES)
+        pages = (str(file) for file in self.files if file.suffix[1:] not in KINDS)
         return Group(console.page(self.document), *map(Text, ("", *pages)))
 
 
@@ -51,11 +49,11 @@ def report(study: Study, results: Path) -> Report:
     told = contrasts(found)
     folder.mkdir(parents=True, exist_ok=True)
     pictures = plates.drawn(found, folder)
-    made, written = _document(found, told, pictures), []
+    made, written = _document(found, told, pictures), list[Path]()
     for name, text in _texts(found, told, made, folder).items():
         write_text(folder / name, text)
         written.append(folder / name)
-    figures = [folder / f"{one.name}.{kind}" for one in pictures for kind in FIGURES]
+    figures = [folder / f"{one.name}.{kind}" for one in pictures for kind in KINDS]
     known = (tuple(notes(found)), tuple(symptoms(found)))
     return Report(ledger.table(found), told, made, *known, (*written, *figures))
 
@@ -65,7 +63,8 @@ def texts(study: Study, records: Path, folder: Path) -> dict[str, str]:
     figures are taken from another folder, as they are."""
     found = findings_of(study, records)
     told = contrasts(found)
-    return _texts(found, told, _document(found, told, plates.figures(found)), folder)
+    pictures = [Figure(name, one.says) for name, one in plates.plates(found).items()]
+    return _texts(found, told, _document(found, told, pictures), folder)
 
 
 def _document(found: Findings, told: Contrasts, pictures: Sequence[Figure]) -> Document:

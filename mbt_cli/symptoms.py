@@ -53,7 +53,8 @@ def _unusable(found: Findings) -> Iterable[str]:
         lacks = "; ".join(f"`{key}` has {what}" for key, what in found.unusable.items())
         yield (
             f"{count(len(found.unusable), 'finished run')} cannot be reported, being of another"
-            f" version of mbt-cli: {lacks}. Remove them with `mbt-cli runs remove`, and run them again."
+            f" version of mbt-cli: {lacks}. Remove them with `mbt-cli runs remove`, and run them"
+            " again."
         )
 
 
