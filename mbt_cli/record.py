@@ -105,6 +105,10 @@ class Record(Run):
             )  # fmt: skip
         write(folder / "evaluation.json", {"evaluation": settings.plain(how), "figures": figures})
 
+    def attended(self, how: Evaluation, found: Sequence[Mapping[str, Any]]) -> None:
+        """What every line read while an evaluation's clips were scored; beside what it found."""
+        write(self.evaluation(how) / "attention.json", {"lines": list(found)})
+
     def finish(self, keep: str = "best", **facts: Any) -> None:
         """The last thing written: from now on the run is done. What it keeps is one of KEEP."""
         self._status(FINISHED, keep=keep, **facts)
