@@ -39,7 +39,7 @@ def courses(found: Findings) -> list[Course]:
     kept = [*shown.values()][:MOST] if worst.name in [*shown][:MOST] else [
         *[*shown.values()][: MOST - 1], worst
     ]  # fmt: skip
-    return [course for cell in kept if (course := _course(cell, found)).training]
+    return [one for cell in kept if (one := course(cell, found)).training]
 
 
 def mean(curves: Sequence[Curve]) -> Curve:
@@ -48,7 +48,8 @@ def mean(curves: Sequence[Curve]) -> Curve:
     return {epoch: fmean(curve[epoch] for curve in curves) for epoch in sorted(epochs)}
 
 
-def _course(cell: Cell, found: Findings) -> Course:
+def course(cell: Cell, found: Findings) -> Course:
+    """Of one cell, out of its runs' records."""
     line = cell.experiment.flat()[found.study.by]
     each = [_curves(run, found.measure) for run in cell.runs]
     training, validation, measure = ([curves[i] for curves in each if curves[i]] for i in range(3))

@@ -12,13 +12,15 @@ from rich.text import Text
 from mbt_cli import ledger, plates
 from mbt_cli.contrasts import Contrasts, contrasts
 from mbt_cli.document import Document, Figure, console, html, latex, markdown
+from mbt_cli.exhibits import cells
 from mbt_cli.files import write_text
 from mbt_cli.findings import Findings, findings_of
 from mbt_cli.notes import notes
-from mbt_cli.pages import cells, page
+from mbt_cli.pages import page
 from mbt_cli.sheet import KINDS
 from mbt_cli.study import Study
 from mbt_cli.symptoms import symptoms
+from mbt_cli.tried import Tried, tried
 
 
 @dataclass(frozen=True)
@@ -45,41 +47,58 @@ class Report:
 
 def report(study: Study, results: Path) -> Report:
     """Writes a study's report into its folder. Raises MbtError where no run is finished."""
-    found, folder = findings_of(study, results), results / study.name
-    told = contrasts(found)
+    seen, folder = _seen(study, results), results / study.name
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = plates.drawn(found, folder)
-    made, written = _document(found, told, pictures), list[Path]()
-    for name, text in _texts(found, told, made, folder).items():
+    pictures = plates.drawn(seen.found, folder, seen.tried.drops)
+    made, written = seen.document(pictures), list[Path]()
+    for name, text in seen.texts(made, folder).items():
         write_text(folder / name, text)
         written.append(folder / name)
     figures = [folder / f"{one.name}.{kind}" for one in pictures for kind in KINDS]
-    known = (tuple(notes(found)), tuple(symptoms(found)))
-    return Report(ledger.table(found), told, made, *known, (*written, *figures))
+    return Report(seen.table, seen.told, made, seen.notes, seen.warnings, (*written, *figures))
 
 
 def texts(study: Study, records: Path, folder: Path) -> dict[str, str]:
     """Every text of a study's report, by file, made of the records in one folder of results; its
     figures are taken from another folder, as they are."""
+    seen = _seen(study, records)
+    shown = plates.plates(seen.found, seen.tried.drops)
+    return seen.texts(
+        seen.document([Figure(name, one.says) for name, one in shown.items()]), folder
+    )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """All that is known of a study when its report is written."""
+
+    found: Findings
+    told: Contrasts
+    tried: Tried
+    table: pd.DataFrame
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def document(self, pictures: Sequence[Figure]) -> Document:
+        return page(self.found, self.told, self.tried, self.table, pictures)
+
+    def texts(self, made: Document, folder: Path) -> dict[str, str]:
+        values = ledger.record(self.found, self.told, made.answer, self.notes, self.warnings)
+        main = cells(self.found, self.told, self.table)
+        return {
+            "report.md": markdown.page(made),
+            "report.html": html.page(made, folder),
+            "table.tex": latex.table(
+                main, f"{made.title} {made.answer}", f"tab:{self.found.study.name}"
+            ),
+            "runs.csv": ledger.runs_table(self.found).to_csv(index=False, lineterminator="\n"),
+            "report.json": json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        }
+
+
+def _seen(study: Study, records: Path) -> _Seen:
     found = findings_of(study, records)
     told = contrasts(found)
-    pictures = [Figure(name, one.says) for name, one in plates.plates(found).items()]
-    return _texts(found, told, _document(found, told, pictures), folder)
-
-
-def _document(found: Findings, told: Contrasts, pictures: Sequence[Figure]) -> Document:
-    return page(found, told, ledger.table(found), pictures)
-
-
-def _texts(found: Findings, told: Contrasts, made: Document, folder: Path) -> dict[str, str]:
-    study = found.study
-    main = cells(found, told, ledger.table(found))
-    caption = f"{made.title} {made.answer}"
-    values = ledger.record(found, told, made.answer, notes(found), symptoms(found))
-    return {
-        "report.md": markdown.page(made),
-        "report.html": html.page(made, folder),
-        "table.tex": latex.table(main, caption, f"tab:{study.name}"),
-        "runs.csv": ledger.runs_table(found).to_csv(index=False, lineterminator="\n"),
-        "report.json": json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-    }
+    probed = tried(found, told)
+    known = (tuple(notes(found)), tuple(symptoms(found, probed)))
+    return _Seen(found, told, probed, ledger.table(found), *known)

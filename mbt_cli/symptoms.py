@@ -1,12 +1,12 @@
 """What looks wrong in a study's runs, so that its numbers are not taken for more than they are."""
 
-from collections.abc import Iterable
-from itertools import groupby
-from statistics import fmean
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
+from mbt_cli.contrasts import percent
+from mbt_cli.courses import Curve, course
 from mbt_cli.findings import Cell, Findings
-from mbt_cli.runs import Run
+from mbt_cli.probes import COLLAPSED
+from mbt_cli.tried import Tried
 from mbt_cli.words import count
 
 NAMED = 4
@@ -15,27 +15,18 @@ RISE = 0.1
 """Overfitting: the validation loss has risen by this share of how far it had fallen."""
 CLIMB = 0.005
 """Underfitting: what the measure gains in the last epoch, on average over seeds."""
+MATTERS = 0.005
+"""A modality is ignored where the measure moves by less when it is taken away."""
 ENOUGH_EPOCHS = 3
 """In fewer nothing is said of a trend."""
 
 
-def symptoms(found: Findings) -> list[str]:
+def symptoms(found: Findings, tried: Tried) -> list[str]:
     """Every warning, a sentence or two each."""
-    told = (_failed, _unusable, _overfitted, _underfitted)
-    return [warning for tell in told for warning in tell(found)]
-
-
-def epochs(run: Run) -> list[dict[str, Any]]:
-    """What each epoch came to: `loss`, the mean of its rows' training losses, and `validation`,
-    what was measured at its end; an epoch that a kill cut short has no validation."""
-    found = []
-    for epoch, rows in groupby(run.curve(), lambda row: row.get("epoch")):
-        mine = [*rows]
-        losses = [row["loss"] for row in mine if "loss" in row]
-        ends = [row["validation"] for row in mine if "validation" in row]
-        if losses and ends:
-            found.append({"epoch": epoch, "loss": fmean(losses), "validation": ends[-1]})
-    return found
+    of_runs = (_failed, _unusable, _overfitted, _underfitted)
+    of_probes = (_ignored, _collapsed)
+    warnings = [warning for tell in of_runs for warning in tell(found)]
+    return [*warnings, *(warning for tell in of_probes for warning in tell(tried))]
 
 
 def _failed(found: Findings) -> Iterable[str]:
@@ -59,37 +50,54 @@ def _unusable(found: Findings) -> Iterable[str]:
 
 
 def _overfitted(found: Findings) -> Iterable[str]:
-    def rises(run: Run) -> bool:
-        losses = [one["validation"].get("loss") for one in epochs(run)]
-        if len(losses) < ENOUGH_EPOCHS or None in losses:
-            return False
+    def rises(curve: Curve) -> bool:
+        losses = [*curve.values()]
         return losses[-1] - min(losses) > RISE * (losses[0] - min(losses))
 
-    if cells := [cell for cell in found.cells if _most(cell, rises)]:
+    if cells := [cell for cell in found.cells if _most(course(cell, found).validation, rises)]:
         yield (
-            f"Overfitting: the validation loss of {_list(cells)} rose again by more than {RISE:.0%}"
-            " of its fall before training ended. The weights that are scored are those of the best"
-            " epoch, but a shorter or more regularised training may compare otherwise."
+            f"Overfitting: the validation loss of {_list(cells)} rose again by more than"
+            f" {percent(RISE)} of its fall before training ended. The weights that are scored are"
+            " those of the best epoch, but a shorter or more regularised training may compare"
+            " otherwise."
         )
 
 
 def _underfitted(found: Findings) -> Iterable[str]:
-    def climbs(run: Run) -> bool:
-        reached = [one["validation"].get(found.measure) for one in epochs(run)]
-        if len(reached) < ENOUGH_EPOCHS or None in reached:
-            return False
-        return reached[-1] == max(reached) and reached[-1] - reached[-2] > CLIMB
+    def climbs(curve: Curve) -> bool:
+        *_, before, last = curve.values()
+        return last == max(curve.values()) and last - before > CLIMB
 
-    if cells := [cell for cell in found.cells if _most(cell, climbs)]:
+    if cells := [cell for cell in found.cells if _most(course(cell, found).measure, climbs)]:
         yield (
             f"Underfitting: {found.measure} of {_list(cells)} still climbed by more than"
             f" {CLIMB} in the last epoch. With more epochs these cells may compare otherwise."
         )
 
 
-def _most(cell: Cell, tells: Any) -> bool:
-    """Whether it is so of more than half of the seeds."""
-    return sum(map(tells, cell.runs)) * 2 > len(cell.runs)
+def _ignored(tried: Tried) -> Iterable[str]:
+    for cell, of in tried.reliance.items():
+        for modality, falls in of.items():
+            if falls and max(map(abs, falls)) < MATTERS:
+                yield (
+                    f"{cell} ignores {modality}: with the mean view in place of it,"
+                    f" {tried.measure} moves by less than {MATTERS} at every seed."
+                )
+
+
+def _collapsed(tried: Tried) -> Iterable[str]:
+    for cell, lines in tried.collapsed.items():
+        more = f" and {len(lines) - NAMED} more" if len(lines) > NAMED else ""
+        yield (
+            f"Collapsed attention in {cell}: {'; '.join(lines[:NAMED])}{more}. Its queries read"
+            f" little more than one key each (entropy below {COLLAPSED} of that of equal shares)."
+        )
+
+
+def _most(curves: Sequence[Curve], tells: Callable[[Curve], bool]) -> bool:
+    """Whether it is so of more than half of the seeds, of those that are long enough."""
+    told = [tells(curve) for curve in curves if len(curve) >= ENOUGH_EPOCHS]
+    return 2 * sum(told) > len(curves)
 
 
 def _list(cells: list[Cell]) -> str:
