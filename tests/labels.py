@@ -10,8 +10,9 @@ HOSTILE = (
     "![x](http://a.b/c.png)", "😀 μ ± × – − ≥", "a\u202egnp.exe", "two\nlines", "x" * 200,
     "[click](javascript:alert(1))", "a|b `c|d` `e", "`", "**b** __init__ ~~s~~ www.a.b", "\x1b[31m",
     '" onload="alert(1)', "{{ 7 * 7 }} {% raw %}", r"`a\|b` `c\`", "- [ ] x", "# x #", "17. x",
-    "> x", "=====", "***", "| a |", "[a]: b", "<!-- x -->", "*", "[1mm] x", r"\\", "--seeds ''x''",
-    "&#60; &lt", "\ud800", "привет 你好 żółć", "{", "}", "%", "?`!`", "~~~", "+", "1)",
+    "> x", "==", "***", "| a |", "[a]: b", "<!-- x -->", "*", "[1mm] x", r"\\", "--seeds ''x'',,",
+    "&#60; &lt", "\ud800", "привет 你好 żółć", "{", "}", "%", "?`!`", "~~~", "WWW.a.b", "x_ _y z__",
+    "+", "1)",
 )  # fmt: skip
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 WORDS = Column("strategy")

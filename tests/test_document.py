@@ -12,7 +12,7 @@ from labels import HOSTILE, PAGE, SHOUT, SVG, WORDS, mentions, noise
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from mbt_cli.document import Column, Document, Row, Section, Table, console, html, markdown
+from mbt_cli.document import Column, Document, Row, Section, Table, console, html, latex, markdown
 from mbt_cli.document.spans import Span, plain, spans
 from mbt_cli.errors import MbtError
 
@@ -68,7 +68,7 @@ def test_backticks_in_pairs_mark_code_and_others_stay():
 
 
 def test_what_acts_unseen_is_seen():
-    assert plain("a\u202eb\x1b[31m\x00\u2067\udc80") == "a�b�[31m���"
+    assert plain("a\u202eb\x1b[31m\x00\u2067\udc80\x9b") == "a�b�[31m����"
     assert plain("👩‍🔬 ‏ عربي é") == "👩‍🔬 ‏ عربي é"
 
 
@@ -98,7 +98,18 @@ def test_markdown_shows_any_text_as_it_stands(text):
     assert seen.attributes.count(("src", "mAP.png")) == seen.tags.count("img") == 2
     part = [said] * 8 + [said] * 2 + [f"Warning. {said}", f"{said}: {said}"]
     assert seen.said() == [said] * 3 + [f"Answer. {said}"] + [said, *part] * 2
-    assert "://" not in markdown.page(mentions(text)).replace(r"\://", "")
+
+
+def test_markdown_makes_no_formula_and_no_address():
+    page = markdown.page(replace(PAGE, answer="$x$ http://a.b www.a.b WWW.a.b"))
+    assert r"\$x\$ http\://a.b www\.a.b WWW\.a.b" in page
+
+
+def test_an_empty_text_is_not_made_bold():
+    table = replace(SHOUT, rows=(Row(("", "1", "``"), strong=True),))
+    page = replace(PAGE, sections=(Section("Results", (table,)),))
+    assert "\n|  | **1** | **\\`\\`** |\n" in markdown.page(page)
+    assert "\n & \\textbf{1} & " in latex.table(table, "", "")
 
 
 def test_a_figure_s_name_is_quoted_in_its_address():
@@ -214,6 +225,17 @@ def test_a_narrow_terminal_wraps_texts_and_no_number():
         assert all(
             said.count(word) == 2 + (word == "validation") for word in ("best", "validation")
         )
+
+
+def test_a_terminal_shows_all_of_a_word_that_is_wider_than_itself():
+    said = shown(mentions("x" * 199))
+    assert max(map(len, said.splitlines())) == 80
+    assert said.count("x") == 11 * 199
+
+
+def test_a_terminal_s_answer_and_strong_rows_are_bold():
+    assert console.page(PAGE).renderables[0].style == "bold"
+    assert [row.style for row in console.table(SHOUT).rows] == ["", "bold"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -33,15 +33,17 @@ def test_latex_stacks_a_name_that_is_wider_than_its_column():
     slim = Table((Column("GMACs per clip and view", True), Column("a b")), (Row(("0.0013", "c")),))
     head = r"\shortstack[r]{GMACs\\per\\clip\\and\\view} & \shortstack[l]{a\\b} \\"
     assert head in latex.table(slim, "", "").splitlines()
+    assert "\n \\\\\n" in latex.table(Table((Column(""),), ()), "", "")
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, *map(noise, range(97))])
 def test_latex_says_any_text_and_runs_none(text):
-    page = latex.table(Table((Column("a"), Column("b")), (Row((text, text)),)), text, text)
+    page = latex.table(Table((Column("a"), Column("b")), (Row((text, text)),) * 2), text, text)
     row = page.splitlines()[-4].removesuffix(r" \\")
     bare = re.sub(r"\\[\\{}%$&#_]", "", page)
     assert bare.count("{") == bare.count("}")
-    assert not re.search(r"\\\\\s*[\[*]|(?<!\\)[$#_`]|--", row + page.splitlines()[5])
+    assert not re.search(r"(?<!\\)[$#_`|]|--|,,", row + page.splitlines()[5])
+    assert not re.search(r"(\\\\|rule)\s*[\[*]", page)
     assert row.isascii()
     told = re.sub(r"[^ -~¡-ž–−±×≥μ]|[¸ąĄęĘ]", lambda c: f"[U+{ord(c[0]):04X}]", plain(text))
     for command, sign in UNREAD.items():
