@@ -12,7 +12,7 @@ HOSTILE = (
     '" onload="alert(1)', "{{ 7 * 7 }} {% raw %}", r"`a\|b` `c\`", "- [ ] x", "# x #", "17. x",
     "> x", "==", "***", "| a |", "[a]: b", "<!-- x -->", "*", "[1mm] x", r"\\", "--seeds ''x'',,",
     "&#60; &lt", "\ud800", "привет 你好 żółć", "{", "}", "%", "?`!`", "~~~", "WWW.a.b", "x_ _y z__",
-    "+", "1)",
+    "+", "1)", "`a``b`", "^x",
 )  # fmt: skip
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 WORDS = Column("strategy")

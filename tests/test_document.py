@@ -100,8 +100,9 @@ def test_markdown_shows_any_text_as_it_stands(text):
     assert seen.said() == [said] * 3 + [f"Answer. {said}"] + [said, *part] * 2
 
 
-def test_markdown_makes_no_formula_and_no_address():
+def test_markdown_makes_no_formula_no_address_and_no_footnote():
     page = markdown.page(replace(PAGE, answer="$x$ http://a.b www.a.b WWW.a.b"))
+    assert r"![\^1](" in markdown.page(mentions("^1"))  # GitHub's footnotes
     assert r"\$x\$ http\://a.b www\.a.b WWW\.a.b" in page
 
 

@@ -10,7 +10,7 @@ from mbt_cli.document.spans import spans
 MARKUP = re.compile(
     r"[\\`*\[\]<|~$]"
     r"|(?<![^\W_])_"  # after a letter, as in cross_attention, it is none
-    r"|(?<!\S)#|&(?=#?\w+;)"
+    r"|(?<!\S)[#^]|&(?=#?\w+;)"
     r"|:(?=//)|(?<=www)\.",  # what looks like an address becomes a link by itself
     re.IGNORECASE,
 )
