@@ -105,7 +105,8 @@ class Run:
         """`scores` (n, c) float32, `labels` (n, c) uint8, `names` (n,) of an evaluation, and
         `groups` (n,): clips of one (a video, a participant) are not independent."""
         with np.load(self.evaluation(how) / "scores.npz") as arrays:
-            return dict(arrays)
+            # where each clip is its own group, a record need not say so
+            return {"groups": arrays["names"], **arrays}
 
     def draws(self, how: Evaluation, digest: str) -> np.ndarray | None:
         """What the measure comes to on other draws of the clips (`resample.py`), where it was kept
