@@ -42,7 +42,7 @@ def _study(folder: Path) -> list[str]:
     question = str(told.get("question", "")).strip().partition("\n\n")[0]
     parts = [f"## [{line(question or folder.name)}]({at}/report.md)"]
     parts += [f"**Answer.** {line(str(told['answer']))}"] if told.get("answer") else []
-    runs = f" of {told['n_runs']:,} runs" if isinstance(told.get("n_runs"), int) else ""
+    runs = f", {told['n_runs']:,} runs" if isinstance(told.get("n_runs"), int) else ""
     there = {name: says for name, says in FILES.items() if (folder / name).exists()}
     links = ", ".join(f"[{says}]({at}/{name})" for name, says in there.items())
     parts.append(f"{line(folder.name)}{runs}: {links}.")
@@ -59,4 +59,3 @@ def _told(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}
-
