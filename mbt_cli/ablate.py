@@ -13,10 +13,8 @@ from mbt_cli.dataset import Views
 from mbt_cli.environment import code
 from mbt_cli.errors import MbtError, Unwritable
 from mbt_cli.executors import Died, Executor
-from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.job import Job, Result, buried, execute, keep
-from mbt_cli.metrics import Figures
-from mbt_cli.record import Record
+from mbt_cli.experiment import Experiment
+from mbt_cli.job import Job, Result, buried, execute
 from mbt_cli.runs import FAILED, FINISHED, Run, run_folder
 from mbt_cli.source import Source
 from mbt_cli.study import Study
@@ -165,29 +163,3 @@ def ablate(
                 time.sleep(AGAIN_S)
             places = elsewhere + again
     return failed
-
-
-def evaluate_again(run: Run, how: Evaluation, source: Source, device: str) -> Figures:
-    """What another evaluation of a finished run finds: from its record, else by scoring its clips.
-
-    It is kept in the run's record; nothing is trained. Raises MbtError for clips of other classes.
-    """
-    if (known := run.figures(how)) is not None:
-        return known
-    manifest, classes = source.manifest, run.facts["classes"]
-    if list(manifest.classes) != classes:
-        raise MbtError(
-            f"Run {run.key} knows {len(classes)} classes ({', '.join(classes[:3])}, ...), and these"
-            f" clips have {len(manifest.classes)} others ({', '.join(manifest.classes[:3])}, ...):"
-            " give clips of the same classes with --data."
-        )
-    from mbt_cli.model import build
-    from mbt_cli.scoring import evaluate
-
-    experiment = run.experiment
-    model = build(experiment.model, experiment.data.views.shapes, len(manifest.classes)).to(device)
-    model.load_state_dict(run.weights())
-    with source.opened() as data:
-        done = evaluate(model, experiment, data, how, device)
-        keep(Record(run.folder), how, done, data)
-    return done.figures

@@ -1,8 +1,8 @@
 """The records that a report is made of, packed beside it: for whoever has no `results/runs`.
 
     records.zip     runs/<key>/run.json, status.json, metrics.jsonl
-                    runs/<key>/evaluations/<key>/evaluation.json of all evaluations
-                    runs/<key>/evaluations/<key>/scores.npz of the run's own on test
+                    runs/<key>/evaluations/<key>/evaluation.json, attention.json
+                    runs/<key>/evaluations/<key>/scores.npz, of the run's own on test
 
 What comes out of it is a results folder. Weights stay where they were trained.
 """
@@ -20,7 +20,8 @@ import numpy as np
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
 from mbt_cli.files import whole, writing
-from mbt_cli.runs import Run
+from mbt_cli.runs import FAILED, FINISHED, Run
+from mbt_cli.study import Study
 
 NAME = "records.zip"
 MOST_BYTES = 50_000_000
@@ -31,15 +32,17 @@ DAMAGE = (BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, NotIm
 """What reading a damaged file may raise; the last is of an encrypted one."""
 
 
-def pack(runs: Iterable[Run], path: Path, most_bytes: int = MOST_BYTES) -> str:
-    """Writes the records of these runs, the same bytes for the same records, and nothing where
-    they are there already. Says why where they are too many; then there is no file.
+def pack(study: Study, results: Path, most_bytes: int = MOST_BYTES) -> str:
+    """Writes the records of a study's runs beside its report: the same bytes for the same records,
+    and nothing where they are there already. Says why where they are too many; then there is no
+    such file.
 
     Raises MbtError where scores cannot be read, Unwritable.
     """
+    path = results / study.name / NAME
     packed = BytesIO()
     with ZipFile(packed, "w") as archive:
-        for run in sorted(runs, key=lambda run: run.key):
+        for run in sorted(runs_of(study, results), key=lambda run: run.key):
             for name, content in _files(run):
                 entry = ZipInfo(f"runs/{run.key}/{name}")  # of 1980, as all that says no time
                 entry.compress_type, entry.external_attr = ZIP_DEFLATED, 0o644 << 16
@@ -84,6 +87,12 @@ def copied(runs: Iterable[Run]) -> Iterator[Path]:
         yield Path(folder)
 
 
+def runs_of(study: Study, results: Path) -> list[Run]:
+    """All runs of a study that its report knows of: the finished ones, and those that failed."""
+    found = (study.runs_of(results, state) for state in (FINISHED, FAILED))
+    return [run for cells in found for runs in cells.values() for run in runs]
+
+
 def keys(path: Path) -> set[str]:
     """Of the runs in an archive. Raises MbtError where the file is damaged."""
     try:
@@ -96,26 +105,16 @@ def keys(path: Path) -> set[str]:
 
 def _files(run: Run) -> Iterator[tuple[str, bytes]]:
     """What a report needs of a run, by its path in the run's folder; in the order of paths."""
-    plain = run.evaluation(Evaluation())
-    evaluations = sorted(run.folder.glob("evaluations/*/evaluation.json"))
-    for path in [*evaluations, *(run.folder / name for name in FILES)]:
-        if path.exists():
+    for pattern in ("evaluations/*/*.json", *FILES):
+        for path in sorted(run.folder.glob(pattern)):
             yield path.relative_to(run.folder).as_posix(), path.read_bytes()
-        if path.parent == plain:
-            scores = plain / "scores.npz"
-            yield scores.relative_to(run.folder).as_posix(), _plain(run, scores)
+    if (scores := run.evaluation(Evaluation()) / "scores.npz").exists():
+        yield scores.relative_to(run.folder).as_posix(), _plain(run.scores(Evaluation()))
 
 
-def _plain(run: Run, path: Path) -> bytes:
-    """The same arrays, not compressed, for the archive does that; groups that say nothing more
-    than the clips' names are left out."""
-    try:
-        arrays = run.scores(Evaluation())
-    except DAMAGE as error:
-        raise MbtError(
-            f"{path} cannot be read ({error}), and the scores of run {run.key} are in it. Remove"
-            f" the run (mbt-cli runs remove {run.key}) and do it again."
-        ) from error
+def _plain(arrays: dict[str, np.ndarray]) -> bytes:
+    """Not compressed, for the archive does that; groups that say nothing more than the clips' names
+    are left out."""
     if np.array_equal(arrays["groups"], arrays["names"]):
         del arrays["groups"]
     file = BytesIO()

@@ -16,6 +16,7 @@ from mbt_cli import archive
 from mbt_cli.cost import cost
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
+from mbt_cli.findings import findings_of
 from mbt_cli.metrics import figures
 from mbt_cli.runs import Run, finished
 from mbt_cli.study import Study
@@ -27,7 +28,9 @@ SHOWN = 20
 """Differences that are told; the rest are counted."""
 WIDTH = 60
 """Characters of a line that are told."""
-NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])", re.IGNORECASE)
+NUMBER = re.compile(
+    r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:e[-+]?\d+)?(?!\w)", re.IGNORECASE
+)
 UNSEEN = re.compile(r"<style.*?</style>|<[^>]*>", re.DOTALL)
 """What a page of HTML does not show."""
 
@@ -45,6 +48,8 @@ class Audit:
     records: Path
     """Where the records were found."""
     runs: int
+    newer: int
+    """Runs that were finished since the report was written."""
     numbers: int
     """In the report's files."""
     differences: tuple[str, ...]
@@ -56,11 +61,16 @@ class Audit:
                 f"All {self.numbers:,} numbers of {_list(self.files)} in {self.folder} follow from"
                 f" the records of {count(self.runs, 'run')} in {self.records}, and their test"
                 " figures from the scores there. Validation figures and times are as they were"
-                " recorded."
+                f" recorded.{self._newer()}"
             )
         more = len(self.differences) - SHOWN
         rest = [f"and {more:,} more."] if more > 0 else []
         return "\n".join([*self.differences[:SHOWN], *rest])
+
+    def _newer(self) -> str:
+        """What the report does not know of."""
+        runs = count(self.newer, "run", "has", "have")
+        return f" {runs} been finished since." if self.newer else ""
 
 
 def audit(study: Study, results: Path, remake: Remake) -> Audit:
@@ -77,19 +87,27 @@ def audit(study: Study, results: Path, remake: Remake) -> Audit:
         runs = [run for key, run in finished(records).items() if key in keys]
         wrong = [told for run in runs for told in _recomputed(run, study)]
         if wrong:  # what would follow from such records is of no interest
-            return Audit(folder, (), source, len(runs), 0, tuple(wrong))
-        with archive.copied(runs) as copy:  # without what is kept of draws: they are drawn again
+            return Audit(folder, (), source, len(runs), 0, 0, tuple(wrong))
+        newer = {run.key for run in findings_of(study, records).runs} - set(keys)
+        known = [run for run in archive.runs_of(study, records) if run.key not in newer]
+        with archive.copied(known) as copy:  # without what is kept of draws: they are drawn again
             texts = remake(study, copy)
     numbers = 0
     for name, text in texts.items():
         if not (folder / name).exists():
-            wrong.append(f"{folder / name} is missing.")
+            wrong.append(f"{folder / name} is missing: make the report again.")
             continue
         written = (folder / name).read_text(errors="replace")
         seen = UNSEEN.sub(" ", written) if name.endswith(".html") else written
-        numbers += len(NUMBER.findall(seen))
-        wrong += [f"{folder / name}, {told}" for told in _unlike(written, text)]
-    return Audit(folder, tuple(texts), source, len(runs), numbers, tuple(wrong))
+        numbers += len(NUMBER.findall(_apart(seen, name)))
+        both = _apart(written, name), _apart(text, name)
+        wrong += [f"{folder / name}, {told}" for told in _unlike(*both)]
+    return Audit(folder, tuple(texts), source, len(runs), len(newer), numbers, tuple(wrong))
+
+
+def _apart(text: str, name: str) -> str:
+    """With a blank between the values of a table: two beside each other are no thousands."""
+    return text.replace(",", ", ") if name.endswith(".csv") else text
 
 
 def _reported(table: Path) -> list[str]:
@@ -133,8 +151,8 @@ def _recomputed(run: Run, study: Study) -> Iterator[str]:
     try:
         arrays = run.scores(Evaluation())
         scores, labels, names = (arrays[name] for name in ("scores", "labels", "names"))
-    except archive.DAMAGE as error:
-        yield f"Run {run.key}: its scores cannot be read ({error})."
+    except MbtError as error:
+        yield str(error)
         return
     if not scores.shape == labels.shape == (len(names), len(classes)):
         yield (
@@ -188,7 +206,7 @@ def _numbers(one: str, other: str) -> Iterator[str]:
     if NUMBER.sub("#", one) == NUMBER.sub("#", other):
         for mine, theirs in zip(NUMBER.findall(one), NUMBER.findall(other), strict=True):
             values = (float(text.replace(",", "")) for text in (mine, theirs))
-            if not isclose(*values, rel_tol=EXACT):
+            if not isclose(*values, rel_tol=EXACT, abs_tol=EXACT):
                 yield f"{mine} stands there, {theirs} follows."
     else:
         unlike = (k for k, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1)

@@ -9,7 +9,8 @@ FOLD = len("cross_attention")
 """A strategy's column is at least as wide as this, or as its longest."""
 WORDS = (
     "key", "data", "strategy", "state", "file", "label", "output", "crossed", "split", "reason",
-    "remark", "class", "scan", "folder", "what it means", "such as",
+    "remark", "class", "scan", "folder", "what it means", "such as", "probe", "modality", "line",
+    "queries of",
 )  # fmt: skip
 """Columns that begin at the left; numbers end at the right."""
 Column = tuple[str, list[str]]

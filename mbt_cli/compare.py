@@ -45,15 +45,15 @@ def compare(results: Path, one: str, other: str) -> Document:
 
 def _answer(found: Pairs) -> str:
     known, n, measure = found.difference, len(found.runs), found.measure
-    one, other = f"{found.a.name} (A)", f"{found.b.name} (B)"
+    one, other = f"A, {found.a.name},", f"B, {found.b.name},"
     more = "more" if known.estimate > 0 else "less"
-    said = f"{one} reaches {abs(known.estimate):.3f} {more} {measure} than {other}"
+    said = f"{one} reaches {abs(known.estimate):.3f} {more} {measure} than {other[:-1]}"
     if abs(known.estimate) < TINY:
-        said = f"{one} reaches the same {measure} as {other}"
+        said = f"{one} reaches the same {measure} as {other[:-1]}"
     where = f"95 % interval {signed(known.low)} to {signed(known.high)}"
     if known.p is None:
         groups = count(known.errors.groups, "group")
-        told = f"{said} on these clips ({where}, over {groups} of clips alone; n = {n})."
+        told = f"{said}, on these clips ({where}, over {groups} of clips alone; n = {n})."
     else:
         p = "p < 0.001" if known.p < 0.001 else f"p = {known.p:.3f}"
         told = f"{said} ({where}; {p}, of this one test; n = {n} seeds)."
@@ -79,7 +79,7 @@ def _notes(found: Pairs) -> Iterator[str]:
         yield f"With n = {n} the interval is of clips alone, with {NO_STATEMENT}."
     for (side, _), spare in zip(found.sides, found.left_out, strict=True):
         if spare:
-            yield f"Seed {seeds(spare)} of {side.name} is left out: the other side lacks it."
+            yield f"Left out of {side.name}, for the other side lacks it: seed {seeds(spare)}."
     clips = count(int(found.figures[0][0]["clips"]), "test clip")
     if found.common is None:
         yield f"All figures are over {clips}: all that either was scored on."
@@ -150,7 +150,7 @@ def _settings(one: Sequence[Run], other: Sequence[Run]) -> Part:
         if a.keys() != b.keys():
             rows.append(Row((name, ", ".join(a), ", ".join(b))))
     if not rows:
-        return "Nothing but the seed: settings, data, code and machine are the same."
+        return Items(("Nothing but the seed: settings, data, code and machine are the same.",))
     return Table((Column("setting"), *A_AND_B), tuple(rows))
 
 
@@ -168,7 +168,7 @@ def _classes(found: Pairs) -> Part:
         for one in most(found.classes("AP"))
     ]
     if not rows:
-        return "No class has another AP."
+        return Items(("No class has another AP.",))
     says = f"By AP, at most {MOST} each way; means over seeds, ± their sample standard deviation."
     return Table((Column("class"), *(Column(n, number=True) for n in names)), tuple(rows), says)
 
@@ -176,7 +176,7 @@ def _classes(found: Pairs) -> Part:
 def _clips(found: Pairs) -> Part:
     rows = [Row((one.name, few(labels) or NONE, *_moved(one))) for one, labels in found.clips()]
     if not rows:
-        return "No clip is told better by one than by the other."
+        return Items(("No clip is told better by one than by the other.",))
     numbers = (Column(name, number=True) for name in ("A", "B", "A less B"))
     says = (
         "By the mean probability that a clip is given of its labels, less that of all other classes"
@@ -195,7 +195,8 @@ def _shared(a: Findings, b: Findings) -> Section:
             n = str(len(cell.runs))
             rows.append(Row((cell.name, twin.name, n, " and ".join(chosen)), strong=bool(chosen)))
     names = Column("in A"), Column("in B"), Column("runs", number=True), Column("chosen by")
-    return Section("Cells of both", (Table(names, tuple(rows)) if rows else "They share none.",))
+    told = Table(names, tuple(rows)) if rows else Items(("They share none.",))
+    return Section("Cells of both", (told,))
 
 
 def _moved(one: Moved) -> tuple[str, str, str]:

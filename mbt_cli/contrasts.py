@@ -62,7 +62,7 @@ class Contrast:
         if (known := self.difference) is None:
             return f"{names} are not compared: {self.trouble}"
         n, groups = len(known.seeds), known.errors.groups
-        where = f"95 % interval {signed(known.low)} to {signed(known.high)}"
+        where = f"{percent(1 - LEVEL)} interval {signed(known.low)} to {signed(known.high)}"
         left = f" {self.trouble}" if self.trouble else ""
         if known.errors.seeds is None:
             return (
@@ -70,13 +70,13 @@ class Contrast:
                 f" clips alone); with n = {n} {NO_STATEMENT}.{left}"
             )
         if self.differs:
-            told = f"{where}; {self._ps()}; n = {n} seeds"
+            told = f"{where}; {self.ps}; n = {n} seeds"
             return f"{self._lead(known)} ({told}).{left}"
         least = known.errors.detectable()
         return (
             f"{names} are not told apart: {signed(known.estimate)} {self.measure} ({where};"
-            f" {self._ps()}; n = {n} seeds). A true difference of {least:.3f} would be found in"
-            f" {POWER:.0%} of such studies.{left}"
+            f" {self.ps}; n = {n} seeds). A true difference of {least:.3f} would be found in"
+            f" {percent(POWER)} of such studies.{left}"
         )
 
     def _lead(self, known: Difference) -> str:
@@ -88,7 +88,9 @@ class Contrast:
             f" {self.other.name}"
         )
 
-    def _ps(self) -> str:
+    @property
+    def ps(self) -> str:
+        """p as it is printed."""
         return f"{_p(self.holm)} by Holm over {count(self.tests, 'test')}"
 
 
@@ -198,6 +200,11 @@ def _family(of: Sequence[Contrast], tests: int) -> list[Contrast]:
 def signed(value: float) -> str:
     """With its sign, and a minus as it is printed; nothing is not negative."""
     return "0.000" if abs(value) < TINY else f"{value:+.3f}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share, in whole percent."""
+    return f"{100 * share:.0f} %"
 
 
 def _p(p: float | None) -> str:

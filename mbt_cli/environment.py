@@ -20,6 +20,7 @@ DECIDES = (
     "data",
     "train",
     "scoring",
+    "disguise",
     "feed",
     "stream",
     "memory",

@@ -16,6 +16,8 @@ from mbt_cli.settings import above, at_least
 
 SCHEMA = 1
 """Of stored experiments; a later number may read an earlier one, never the reverse."""
+HOP_MS = 10
+"""Of the spectrogram's rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +175,56 @@ class Evaluation:
     """The fingerprint of other clips than the run's own, of the same classes; '': its own."""
     without_positives: Literal["left_out", "zero"] = "left_out"
     """A class without positives is left out of mAP; the official code of today counts it as 0."""
+    removed: tuple[str, ...] = ()
+    """Modalities whose tokens are left out of every layer, bottleneck tokens stay: the answer is
+    the mean of the others' logits. With fusion=late too, that of the others' encoders alone."""
+    averaged: tuple[str, ...] = ()
+    """Modalities that every clip shows the same of: the mean view over the validation clips."""
+    shuffled: str = ""
+    """A modality that every clip takes from another of the split, always the same one, each from
+    another; of another group (video, participant) where none holds more than half of the clips."""
+    shift_ms: int = 0
+    """How much later than its picture a clip's sound is heard, in ms (a multiple of 10, that is,
+    rows of the spectrogram); earlier where it is negative. What the clip lacks is silence."""
+    without_token: int = 0
+    """Which bottleneck token the layers run without, counted from 1; 0: with all of them."""
+
+    def check(self, model: Model) -> None:
+        """Raises MbtError where this cannot be asked of a model, UnknownName where it names a
+        modality that the model is not given."""
+        spec = model.canonical()
+        named = [*self.removed, *self.averaged, *([self.shuffled] if self.shuffled else [])]
+        for modality in named:
+            if modality not in spec.modalities:
+                raise UnknownName("modality of the model", modality, spec.modalities)
+            if named.count(modality) > 1:
+                raise MbtError(
+                    f"{modality} is named more than once in removed, averaged and shuffled: name it"
+                    " in one of them."
+                )
+        if {*self.removed} == {*spec.modalities}:
+            raise MbtError(
+                f"removed={','.join(self.removed)} leaves nothing to answer from: leave one of the"
+                f" model's modalities ({', '.join(spec.modalities)})."
+            )
+        if self.shift_ms % HOP_MS:
+            raise MbtError(
+                f"shift_ms is {self.shift_ms}, but sound is shifted by rows of {HOP_MS} ms: give"
+                f" {self.shift_ms // HOP_MS * HOP_MS} or {(self.shift_ms // HOP_MS + 1) * HOP_MS}."
+            )
+        if self.shift_ms and "audio" not in {*spec.modalities} - {*self.removed, *self.averaged}:
+            raise MbtError("shift_ms moves the sound, but no sound of the clip is heard: leave it"
+                           " out.")  # fmt: skip
+        if not 0 <= self.without_token <= spec.bottlenecks:
+            raise MbtError(
+                f"without_token is {self.without_token}, but the model has {spec.bottlenecks}"
+                " bottleneck tokens: give the number of one of them, from 1."
+            )
+
+    def canonical(self) -> "Evaluation":
+        """Modalities in one order."""
+        removed, averaged = (tuple(sorted({*names})) for names in (self.removed, self.averaged))
+        return replace(self, removed=removed, averaged=averaged)
 
     def at(self, name: str, value: Any) -> "Evaluation":
         """The same evaluation with one field at another value. Raises UnknownName or MbtError."""
@@ -186,4 +238,5 @@ class Evaluation:
     def changed(self) -> dict[str, Any]:
         """What is not at its default."""
         defaults = settings.flat(Evaluation())
-        return {name: v for name, v in settings.flat(self).items() if v != defaults[name]}
+        mine = settings.flat(self.canonical())
+        return {name: v for name, v in mine.items() if v != defaults[name]}

@@ -61,6 +61,12 @@ def write(path: Path, value: Any) -> None:
         file.write(json.dumps(value, indent=1).encode() + b"\n")
 
 
+def write_text(path: Path, text: str) -> None:
+    """The same of a text, its line ends as they are."""
+    with whole(path) as file:
+        file.write(text.encode())
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Raises Unwritable where the disk does not take something."""

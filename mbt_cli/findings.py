@@ -1,29 +1,26 @@
-"""What a study's runs say: a value for each cell, two tables, and the answer in a sentence.
+"""What a study's runs say: a value for each cell, and the answer in a sentence.
 
 The cell chosen on validation gives the answer, on test; all else is exploratory and says so.
 """
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from mbt_cli.cost import Cost, cost, overhead
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.runs import Run
-from mbt_cli.statistics import summary
+from mbt_cli.runs import FAILED, Run
+from mbt_cli.statistics import ENOUGH_SEEDS, summary
 from mbt_cli.study import Study, differing, plain, word
 from mbt_cli.wiring import exchanges, layers
 from mbt_cli.words import count
 
 FOREIGN_TO_LATE = ("model.fusion_layer", "model.bottlenecks")
 """Fields that late fusion has no value of: along these it is a level, not a point."""
-ENOUGH_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -75,6 +72,10 @@ class Findings:
 
     study: Study
     cells: Sequence[Cell]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Why runs failed, by their titles."""
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    """What finished runs lack to be in a report, by their keys."""
 
     @property
     def measure(self) -> str:
@@ -105,10 +106,19 @@ class Findings:
 
 def findings_of(study: Study, results: Path) -> Findings:
     """What the records hold of a study. Raises MbtError where no run is finished."""
-    found = study.runs_of(results)
+    found, unusable = study.runs_of(results), dict[str, str]()
+    for name, runs in found.items():
+        unusable |= {run.key: lacks for run in runs if (lacks := _lacks(run, study))}
+        found[name] = [run for run in runs if run.key not in unusable]
+    failed = [run for runs in study.runs_of(results, FAILED).values() for run in runs]
     if not any(found.values()):
+        trouble = [f"{len(failed)} failed"] if failed else []
+        trouble += [f"run {key} has {lacks}" for key, lacks in unusable.items()]
+        told = f" ({'; '.join(trouble)})" if trouble else ""
+        again = " --retry-failed" if failed else ""
         raise MbtError(
-            f"{results} holds no finished run of {study.name}. Run them: {command(study)}"
+            f"{results} holds no finished run of {study.name}{told}. Run them:"
+            f" {command(study)}{again}"
         )
     cells, common = [], _common([run for runs in found.values() for run in runs])
     for one in study.cells:
@@ -117,7 +127,27 @@ def findings_of(study: Study, results: Path) -> Findings:
         talks = exchanges(wired, model.modalities)
         price, extra = cost(one, classes), overhead(one, classes)
         cells.append(Cell(cell_name(study, one), one, found[one.cell], price, extra, talks, common))
-    return Findings(study, cells)
+    why = {study.title(run.experiment): str(run.status.get("error")) for run in failed}
+    return Findings(study, cells, why, unusable)
+
+
+def _lacks(run: Run, study: Study) -> str:
+    """What a report needs and a finished run's record has not; empty where it has all."""
+    evaluated = run.figures(Evaluation())
+    if evaluated is None:
+        return "no test scores"
+    try:
+        for name in (study.measure, "clips", "classes", "left_out"):
+            evaluated[name]
+        for group in study.data.groups:
+            evaluated["groups"][group]
+        run.status["validation"][study.measure]
+        for facts, name in ((run.status, "seconds"), (run.status, "epoch"), (run.facts, "code")):
+            facts[name]
+        machine(run)
+        return "" if run.cost.macs else "no cost"
+    except (KeyError, TypeError) as error:
+        return f"no {error.args[0]}"
 
 
 def _common(runs: Sequence[Run]) -> frozenset[str] | None:
@@ -126,43 +156,6 @@ def _common(runs: Sequence[Run]) -> frozenset[str] | None:
         return None
     names = [frozenset(run.scores(Evaluation())["names"].tolist()) for run in runs]
     return frozenset.intersection(*names) if len(set(names)) > 1 else None
-
-
-def table(found: Findings) -> pd.DataFrame:
-    """One row a cell, numbers as numbers; what is not known is NaN."""
-    study, measure = found.study, found.measure
-    rows = []
-    for cell in found.cells:
-        values = cell.experiment.flat()
-        row: dict[str, Any] = {word(field): plain(values[field]) for field in _columns(study)}
-        row |= {"parameters": cell.cost.parameters, "GMACs": cell.cost.gmacs}
-        row |= {"GFLOPs": cell.cost.gflops, "over late": cell.overhead, "n": len(cell.runs)}
-        row |= _numbers(measure, cell.test(measure))
-        row[f"validation {measure}"] = _numbers("", cell.validation(measure))[""]
-        for group in study.data.groups:
-            for figure in ("mAP", "AUC"):
-                row |= _numbers(f"{group} {figure}", cell.test("groups", group, figure))
-        row["seconds"] = _numbers("", [float(run.status["seconds"]) for run in cell.runs])[""]
-        rows.append(row | {"silent": cell.silent, "chosen": cell is found.best})
-    return pd.DataFrame(rows)
-
-
-def runs_table(found: Findings) -> pd.DataFrame:
-    """One row a run, with every figure of it on the clips of the table, and what it ran on."""
-    validation, rows = f"validation {found.measure}", []
-    for run, figures in found.figures:
-        values = run.experiment.flat()
-        row = {"key": run.key} | {field: plain(values[field]) for field in varied(found.study)}
-        row |= {"seed": values["training.seed"], "parameters": run.cost.parameters}
-        row |= {"gmacs": run.cost.gmacs, "gflops": run.cost.gflops}
-        row |= {name: v for name, v in figures.items() if not isinstance(v, dict | list)}
-        for kind in ("groups", "classes"):
-            for name, one in figures[kind].items():
-                row |= {f"{kind}.{name}.{figure}": value for figure, value in one.items()}
-        row |= {validation: run.status["validation"][found.measure]}
-        row |= {"best epoch": run.status["epoch"], "seconds": run.status["seconds"]}
-        rows.append(row | {"code": run.facts["code"]} | machine(run))
-    return pd.DataFrame(rows)
 
 
 def answer(found: Findings) -> str:
@@ -202,7 +195,7 @@ def machine(run: Run) -> dict[str, str]:
     return {"device": where["device_name"]} | dict(where["versions"])
 
 
-def _columns(study: Study) -> list[str]:
+def columns(study: Study) -> list[str]:
     """As few fields as tell the cells apart."""
     points = [(cell.flat()[study.by], cell.flat()[study.x]) for cell in study.cells]
     alike = len(set(points)) < len(points)
@@ -214,14 +207,5 @@ def cell_name(study: Study, one: Experiment) -> str:
     values = one.flat()
     if one.model.fusion == "late" and study.x in FOREIGN_TO_LATE and study.by == "model.fusion":
         return "late fusion"
-    at = [f"{word(field)} = {plain(values[field])}" for field in _columns(study)]
+    at = [f"{word(name)} = {plain(values[name])}" for name in columns(study)]
     return " at ".join([str(plain(values[study.by])), ", ".join(at[1:])]) if at[1:] else at[0]
-
-
-def _numbers(name: str, values: Sequence[float]) -> dict[str, float]:
-    found = summary(values) if values else None
-    spread = found.spread if found else None
-    return {
-        name: found.mean if found else float("nan"),
-        f"{name} spread": float("nan") if spread is None else spread,
-    }

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from math import sqrt
 
-from mbt_cli.findings import ENOUGH_SEEDS, Cell, Findings, command, machine
-from mbt_cli.statistics import summary
+from mbt_cli.findings import Cell, Findings, command, machine
+from mbt_cli.statistics import ENOUGH_SEEDS, summary
 from mbt_cli.wiring import FSN, layers, streams
 from mbt_cli.words import count
 
@@ -16,19 +16,26 @@ UNITS = (
     " executed for one clip and one view. What the paper calls GFLOPs are GMACs."
 )
 
-GLOSSARY = """\
-- **strategy** (fusion strategy): how sound and sight exchange information. `late`: not at all; only
-  the outputs are averaged. `cross_attention`: each modality also reads the other's tokens.
-  `self_attention`: one block over the tokens of all. `bottleneck`: through a few learned tokens.
-- **L_f** (fusion layer): the number of layers that run before fusion starts: 0 is early fusion,
-  the model's depth is late fusion.
-- **cell**: a point of the grid, without the seed. **seed**: moves initialisation and the order of
-  training, never the data. **n**: how many seeds of a cell are finished.
-- **AP**, average precision, is high where clips with a label score above those without; **mAP** is
-  its mean over classes. **AUC**: the chance that a clip with the label scores above one without;
-  0.5 is guessing. **top1**: the share of clips whose own label has the highest score.
-- **XOR**: one or the other, but not both.
-- **over late**: how many more multiply-accumulates than late fusion in the same model."""
+GLOSSARY = (
+    ("strategy", "(fusion strategy) how sound and sight exchange information. `late`: not at all;"
+     " only the outputs are averaged. `cross_attention`: each modality also reads the other's"
+     " tokens. `self_attention`: one block over the tokens of all. `bottleneck`: through a few"
+     " learned tokens."),
+    ("L_f", "(fusion layer) the number of layers that run before fusion starts: 0 is early fusion,"
+     " the model's depth is late fusion."),
+    ("cell", "a point of the grid, without the seed."),
+    ("seed", "moves initialisation and the order of training, never the data."),
+    ("n", "how many seeds of a cell are finished."),
+    ("AP", "average precision, is high where clips with a label score above those without; mAP is"
+     " its mean over classes."),
+    ("AUC", "the chance that a clip with the label scores above one without; 0.5 is guessing."),
+    ("top1", "the share of clips whose own label has the highest score."),
+    ("XOR", "one or the other, but not both."),
+    ("over late", "how many more multiply-accumulates than late fusion in the same model."),
+    ("interval", "holds the true difference in 95 of 100 studies like this one, with other seeds"
+     " and other clips."),
+)  # fmt: skip
+"""Words of a report, and what they mean."""
 
 
 def notes(found: Findings) -> list[str]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from math import ceil, floor
 from typing import Any, Protocol, runtime_checkable
 
@@ -65,7 +66,7 @@ def ready(
     enough(manifest, clips.left_out, min_coverage, splits)
     if lost := clips.left_out:
         show.say(f"{_named(manifest, lost)} They are left out.")
-    return Source(manifest, views, cache.folder_of(manifest, views))
+    return replace(source, folder=cache.folder_of(manifest, views))
 
 
 def enough(

@@ -110,6 +110,10 @@ class Record(Run):
         with whole(self.evaluation(how) / "draws.npz") as file:
             np.savez(file, digest=digest, values=values)
 
+    def attended(self, how: Evaluation, found: Sequence[Mapping[str, Any]]) -> None:
+        """What every line read while an evaluation's clips were scored; beside what it found."""
+        write(self.evaluation(how) / "attention.json", {"lines": list(found)})
+
     def finish(self, keep: str = "best", **facts: Any) -> None:
         """The last thing written: from now on the run is done. What it keeps is one of KEEP."""
         self._status(FINISHED, keep=keep, **facts)

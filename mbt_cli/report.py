@@ -1,35 +1,26 @@
-"""Records -> results/<study>/: report.md, runs.csv and figures. MLflow is not asked."""
+"""Records -> results/<study>/: a report in every format. MLflow is not asked."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from math import isnan
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Group
 from rich.text import Text
 
-from mbt_cli import draw, findings
-from mbt_cli.findings import FOREIGN_TO_LATE, Cell, Findings
-from mbt_cli.notes import GLOSSARY, notes
-from mbt_cli.sheet import save
-from mbt_cli.study import Study, plain, word
-
-Rows = list[dict[str, str]]
-"""A table as it is read: texts by column."""
-
-CHOSEN = "best on validation"
-IN_FULL = ("parameters", "GFLOPs per clip and view", "s per run")
-"""Columns that are left out in a terminal."""
-
-AXES = {
-    "model.fusion_layer": ("$L_f$", "the number of layers before fusion starts"),
-    "model.bottlenecks": ("$B$", "the number of bottleneck tokens"),
-}
+from mbt_cli import ledger, plates
+from mbt_cli.contrasts import Contrasts, contrasts
+from mbt_cli.document import Document, Figure, console, html, latex, markdown
+from mbt_cli.exhibits import cells
+from mbt_cli.files import write_text
+from mbt_cli.findings import Findings, findings_of
+from mbt_cli.notes import notes
+from mbt_cli.pages import page
+from mbt_cli.sheet import KINDS
+from mbt_cli.study import Study
+from mbt_cli.symptoms import symptoms
+from mbt_cli.tried import Tried, tried
 
 
 @dataclass(frozen=True)
@@ -38,209 +29,76 @@ class Report:
 
     table: pd.DataFrame
     """One row a cell, numbers as numbers."""
-    answer: str
+    contrasts: Contrasts
+    document: Document
     notes: tuple[str, ...]
-    terminal: RenderableType
-    """The tables, for a rich console."""
+    warnings: tuple[str, ...]
     files: tuple[Path, ...]
+
+    @property
+    def answer(self) -> str:
+        return self.document.answer
 
     def __rich__(self) -> Group:
         """All that a terminal shows."""
-        written = (str(file) for file in self.files if file.suffix != ".svg")
-        lines = [*(f"- {note}" for note in self.notes), "", *written]
-        return Group(Text(self.answer, "bold"), self.terminal, *map(Text, lines))
+        pages = (str(file) for file in self.files if file.suffix[1:] not in KINDS)
+        return Group(console.page(self.document), *map(Text, ("", *pages)))
 
 
 def report(study: Study, results: Path) -> Report:
     """Writes a study's report into its folder. Raises MbtError where no run is finished."""
-    found = findings.findings_of(study, results)
-    frame = findings.table(found)
-    main, groups = texts(study, frame), group_texts(study, frame)
-    folder = results / study.name
+    seen, folder = _seen(study, results), results / study.name
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = figures(found, folder)
-    page, runs = folder / "report.md", folder / "runs.csv"
-    page.write_text(markdown(found, main, groups, pictures))
-    findings.runs_table(found).to_csv(runs, index=False, lineterminator="\n")
-    short = [{n: v for n, v in row.items() if n not in IN_FULL} for row in main]
-    aucs = [{n: v for n, v in row.items() if not n.endswith("mAP")} for row in groups]
-    shown = Group(*(rich_table(rows) for rows in (short, aucs) if rows))
-    said = findings.answer(found)
-    return Report(frame, said, tuple(notes(found)), shown, (page, runs, *pictures))
+    pictures = plates.drawn(seen.found, folder, seen.tried.drops)
+    made, written = seen.document(pictures), list[Path]()
+    for name, text in seen.texts(made, folder).items():
+        write_text(folder / name, text)
+        written.append(folder / name)
+    figures = [folder / f"{one.name}.{kind}" for one in pictures for kind in KINDS]
+    return Report(seen.table, seen.told, made, seen.notes, seen.warnings, (*written, *figures))
 
 
-def figures(found: Findings, folder: Path) -> list[Path]:
-    """Draws the measure along x, against cost, and each group's AUC along x."""
-    study, measure = found.study, f"{found.measure} on test"
-    values = [cell.experiment.flat()[study.x] for cell in found.cells if not _level(found, cell)]
-    known = dict.fromkeys(values)
-    ordered = all(isinstance(value, int | float) for value in known)
-    places = tuple(str(plain(v)) for v in (sorted(known) if ordered else known))
-    axis = draw.Axis(*AXES.get(study.x, (word(study.x).replace("_", " "), "")), places, ordered)
-    marks, bill = _marks(found, found.measure), f"{measure}, against the cost of a forward pass"
-    drawn = {
-        found.measure: partial(draw.along, marks, axis, _title(study), measure),
-        "cost": partial(draw.against_cost, marks, axis, bill, measure),
-    }
-    if study.data.groups:
-        groups = study.data.groups
-        panels = {(g, _says(study, g)): _marks(found, "groups", g, "AUC") for g in groups}
-        title = "Which labels are learned, by where their answer lies"
-        drawn["groups"] = partial(draw.panels, panels, axis, title, "AUC on test", 0.5)
-    return [file for name, make in drawn.items() for file in save(make, folder / name)]
-
-
-def texts(study: Study, frame: pd.DataFrame) -> Rows:
-    """The table of cells, to be read."""
-    validation = f"validation {study.measure}"
-    return [
-        _fields(row) | {
-            "parameters": f"{row['parameters']:,}",
-            "GMACs per clip and view": f"{row['GMACs']:#.4g}",
-            "GFLOPs per clip and view": f"{row['GFLOPs']:#.4g}",
-            "over late": f"{row['over late']:+.1%}",
-            "n": str(row["n"]),
-            f"test {study.measure}": _pair(row, study.measure),
-            validation: _number(row[validation]),
-            "s per run": _number(row["seconds"], 1),
-            "remark": _remark(row),
-        }
-        for row in _rows(frame)
-    ]  # fmt: skip
-
-
-def group_texts(study: Study, frame: pd.DataFrame) -> Rows:
-    """The table of groups, to be read; empty where there are none."""
-    rows = []
-    for row in _rows(frame) if study.data.groups else []:
-        texts = _fields(row) | {"n": str(row["n"])}
-        for group in study.data.groups:
-            texts[f"{group} mAP"] = _pair(row, f"{group} mAP")
-            texts[f"{group} AUC"] = _number(row[f"{group} AUC"])
-        rows.append(texts)
-    return rows
-
-
-def markdown(found: Findings, main: Rows, groups: Rows, pictures: Iterable[Path]) -> str:
-    """The page, for somebody who knows nothing of the study yet."""
-    study = found.study
-    head, _, rest = study.question.partition("\n")
-    images = [f"![{p.stem}]({p.name})" for p in pictures if p.suffix == ".png"]
-    parts = [f"# {head or study.name}", rest.strip(), f"**Answer.** {findings.answer(found)}"]
-    parts += [_pipes(main), "## Figures", *images]
-    if groups:
-        named = (
-            f"**{group}** ({', '.join(classes)}): {_says(study, group)}"
-            for group, classes in study.data.groups.items()
-        )
-        parts += ["## By group of classes", _lines(named), _pipes(groups)]
-    parts += ["## Notes", _lines(notes(found)), "## Words", GLOSSARY, *_sources(found)]
-    return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def rich_table(rows: Rows) -> Table:
-    """The same table for a terminal."""
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
-    for name in rows[0]:
-        width = max(len(row[name]) for row in rows) if name != "remark" else len("validation")
-        table.add_column(name, justify="left" if _is_text(rows, name) else "right", min_width=width)
-    for row in rows:
-        style = "bold" if row.get("remark", "").startswith(CHOSEN) else ""
-        table.add_row(*map(Text, row.values()), style=style)
-    return table
-
-
-def _marks(found: Findings, *path: str) -> list[draw.Mark]:
-    study, marks = found.study, []
-    for cell in found.cells:
-        values = cell.experiment.flat()
-        place = None if _level(found, cell) else str(plain(values[study.x]))
-        line, seeds = str(plain(values[study.by])), tuple(cell.test(*path))
-        marks.append(draw.Mark(line, place, seeds, cell.cost.gmacs, cell.silent))
-    return marks
-
-
-def _level(found: Findings, cell: Cell) -> bool:
-    """Whether a cell is drawn as a level, for want of a place on x beside the others."""
-    alone = all(one.late for one in found.cells)
-    return cell.late and found.study.x in FOREIGN_TO_LATE and not alone
-
-
-def _title(study: Study) -> str:
-    first = " ".join(study.question.split("\n\n")[0].split())
-    return first or f"{study.measure} by {word(study.x)}"
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _fields(row: dict[str, Any]) -> dict[str, str]:
-    names = list(row)
-    return {name: str(row[name]) for name in names[: names.index("parameters")]}
-
-
-def _remark(row: dict[str, Any]) -> str:
-    said = [CHOSEN] if row["chosen"] else []
-    said += ["missing"] if not row["n"] else []
-    said += ["exchanges nothing"] if row["silent"] else []
-    return ", ".join(said)
-
-
-def _pair(row: dict[str, Any], name: str) -> str:
-    """Mean ± spread; a spread of one seed is not known."""
-    if isnan(row[name]):
-        return "–"
-    spread = row[f"{name} spread"]
-    return f"{row[name]:.3f}" + (" (no spread)" if isnan(spread) else f" ± {spread:.3f}")
-
-
-def _number(value: float, digits: int = 3) -> str:
-    return "–" if isnan(value) else f"{value:.{digits}f}"
-
-
-def _is_text(rows: Rows, name: str) -> bool:
-    return name == "remark" or any(row[name][:1].isalpha() for row in rows)
-
-
-def _pipes(rows: Rows) -> str:
-    """A table in Markdown; the chosen cell in bold."""
-    rule = ["---" if _is_text(rows, name) else "--:" for name in rows[0]]
-    lines = [list(rows[0]), rule]
-    for row in rows:
-        bold = "**" if row.get("remark", "").startswith(CHOSEN) else ""
-        safe = [text.replace("|", r"\|") for text in row.values()]
-        lines.append([f"{bold}{text}{bold}" if text else "" for text in safe])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _says(study: Study, group: str) -> str:
-    return study.data.says.get(group, ", ".join(study.data.groups[group]))
-
-
-def _lines(sentences: Iterable[str]) -> str:
-    return "\n".join(f"- {one}" for one in sentences)
-
-
-def _sources(found: Findings) -> list[str]:
-    study, data = found.study, found.study.data
-    clips = ", ".join(f"{n:,} {split}" for split, n in data.clips.items())
-    machines = dict.fromkeys(
-        ", ".join(map(" ".join, findings.machine(run).items())) for run in found.runs
+def texts(study: Study, records: Path, folder: Path) -> dict[str, str]:
+    """Every text of a study's report, by file, made of the records in one folder of results; its
+    figures are taken from another folder, as they are."""
+    seen = _seen(study, records)
+    shown = plates.plates(seen.found, seen.tried.drops)
+    return seen.texts(
+        seen.document([Figure(name, one.says) for name, one in shown.items()]), folder
     )
-    codes = dict.fromkeys(f"`{run.facts['code']}`" for run in found.runs)
-    keys = {cell.name: ", ".join(f"`{run.key}`" for run in cell.runs) for cell in found.cells}
-    return [
-        "## Data",
-        _lines([
-            f"Dataset `{data.dataset}`, fingerprint `{data.fingerprint}`: it changes when clips,"
-            " labels or splits do.",
-            f"Clips as listed: {clips}. Could not be read: {len(found.left_out):,}.",
-            f"Classes ({data.class_list or len(data.classes)}): {', '.join(data.classes)}.",
-        ]),
-        "## Versions and hardware",
-        _lines([*machines, f"Code: {', '.join(codes)}.", f"Run with: `{findings.command(study)}`"]),
-        "## Runs",
-        "Keys of the runs of each cell, in the order of seeds; `runs/<key>` holds the record.",
-        _lines(f"{name}: {of or 'none'}" for name, of in keys.items()),
-    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """All that is known of a study when its report is written."""
+
+    found: Findings
+    told: Contrasts
+    tried: Tried
+    table: pd.DataFrame
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def document(self, pictures: Sequence[Figure]) -> Document:
+        return page(self.found, self.told, self.tried, self.table, pictures)
+
+    def texts(self, made: Document, folder: Path) -> dict[str, str]:
+        values = ledger.record(self.found, self.told, made.answer, self.notes, self.warnings)
+        main = cells(self.found, self.told, self.table)
+        return {
+            "report.md": markdown.page(made),
+            "report.html": html.page(made, folder),
+            "table.tex": latex.table(
+                main, f"{made.title} {made.answer}", f"tab:{self.found.study.name}"
+            ),
+            "runs.csv": ledger.runs_table(self.found).to_csv(index=False, lineterminator="\n"),
+            "report.json": json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        }
+
+
+def _seen(study: Study, records: Path) -> _Seen:
+    found = findings_of(study, records)
+    told = contrasts(found)
+    probed = tried(found, told)
+    known = (tuple(notes(found)), tuple(symptoms(found, probed)))
+    return _Seen(found, told, probed, ledger.table(found), *known)

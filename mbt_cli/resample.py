@@ -23,9 +23,11 @@ WORTH_THREADS = 100_000
 
 Weights = Float32[np.ndarray, "n r"]
 """How often each clip is in each draw."""
+Block = Float32[np.ndarray, "n _"]
+"""The same of some of the draws."""
 
 
-def drawn(groups: Sequence[str], draws: int = DRAWS) -> Iterator[Weights]:
+def drawn(groups: Sequence[str], draws: int = DRAWS) -> Iterator[Block]:
     """The same draws of the same groups every time, some at a time. As many groups are drawn as
     there are, each as likely as the others, with replacement."""
     names, group = np.unique(np.asarray(groups), return_inverse=True)
@@ -37,7 +39,7 @@ def drawn(groups: Sequence[str], draws: int = DRAWS) -> Iterator[Weights]:
 
 
 def replicates(
-    scores: Float[np.ndarray, "n c"], labels: Shaped[np.ndarray, "n c"], draws: Iterable[Weights],
+    scores: Float[np.ndarray, "n c"], labels: Shaped[np.ndarray, "n c"], draws: Iterable[Block],
     *, multi_label: bool, heads: Mapping[str, int] | None = None,
 ) -> Float[np.ndarray, " r"]:  # fmt: skip
     """The measure by which cells are compared (`metrics.primary`) on each draw of the clips.

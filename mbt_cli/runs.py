@@ -7,6 +7,7 @@
         checkpoint.pt         all that training needs to go on; gone when the run is finished
         error.txt             why it failed; a bug with its traceback
         evaluations/<key>/    evaluation.json (what was scored, and its figures), scores.npz,
+                              attention.json (how spread each line's attention was),
                               draws.npz (what comes of them on other draws of the clips)
         status.json           running, finished or failed; written last
 
@@ -14,6 +15,7 @@ Every file is there whole or not at all, but for the last line of `metrics.jsonl
 """
 
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,12 +103,27 @@ class Run:
             heads=facts.get("heads", {}),
         )  # fmt: skip
 
+    def attention(self, how: Evaluation) -> list[dict[str, Any]] | None:
+        """What every line read while an evaluation's clips were scored (`attention.py` says what);
+        None where nobody looked."""
+        path = self.evaluation(how) / "attention.json"
+        return list(read(path)["lines"]) if path.exists() else None
+
     def scores(self, how: Evaluation) -> dict[str, np.ndarray]:
         """`scores` (n, c) float32, `labels` (n, c) uint8, `names` (n,) of an evaluation, and
-        `groups` (n,): clips of one (a video, a participant) are not independent."""
-        with np.load(self.evaluation(how) / "scores.npz") as arrays:
-            # where each clip is its own group, a record need not say so
-            return {"groups": arrays["names"], **arrays}
+        `groups` (n,): clips of one (a video, a participant) are not independent.
+
+        Raises MbtError where they are not there, or damaged.
+        """
+        try:
+            with np.load(self.evaluation(how) / "scores.npz") as arrays:
+                # where each clip is its own group, a record need not say so
+                return {"groups": arrays["names"], **arrays}
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
+            raise MbtError(
+                f"The scores of run {self.key} cannot be read ({error}). Remove it and run its"
+                f" ablate command again: mbt-cli runs remove {self.key}"
+            ) from error
 
     def draws(self, how: Evaluation, digest: str) -> np.ndarray | None:
         """What the measure comes to on other draws of the clips (`resample.py`), where it was kept
@@ -117,17 +134,20 @@ class Run:
         except (OSError, ValueError, KeyError, BadZipFile):
             return None
 
+    @property
+    def has_weights(self) -> bool:
+        return (self.folder / "weights.safetensors").exists()
+
     def weights(self) -> dict[str, Any]:
         """The tensors of the best epoch. Raises MbtError where they were not kept."""
         from safetensors.torch import load_file
 
-        path = self.folder / "weights.safetensors"
-        if not path.exists():
+        if not self.has_weights:
             raise MbtError(
                 f"Run {self.key} has no weights any more. Train it again to have them:"
                 f" mbt-cli runs remove {self.key}, then its ablate command without --keep none."
             )
-        return load_file(path)
+        return load_file(self.folder / "weights.safetensors")
 
     @property
     def trouble(self) -> str:

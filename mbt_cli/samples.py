@@ -14,7 +14,7 @@ import numpy as np
 from mbt_cli.errors import MbtError, Unwritable
 from mbt_cli.experiment import Evaluation
 from mbt_cli.record import Record
-from mbt_cli.resample import DRAWS, Weights, drawn, replicates
+from mbt_cli.resample import DRAWS, Block, drawn, replicates
 from mbt_cli.runs import Run
 from mbt_cli.statistics import Sample
 
@@ -81,5 +81,5 @@ def _draws(run: Run, arrays: dict[str, Any], clips: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _weights(groups: tuple[str, ...]) -> list[Weights]:
+def _weights(groups: tuple[str, ...]) -> list[Block]:
     return [*drawn(groups)]

@@ -114,7 +114,8 @@ def _read(name: str, value: Any, old: Any, hint: Any) -> Any:
     try:
         if isinstance(old, tuple):
             parts = value.split(",") if isinstance(value, str) else value
-            new = tuple(type(old[0])(str(part).strip()) for part in parts)
+            kind = get_args(hint)[0]
+            new = tuple(kind(str(part).strip()) for part in parts if str(part).strip())
             if Ellipsis not in get_args(hint) and len(new) != len(old):
                 raise ValueError
             return new
@@ -127,6 +128,8 @@ def _read(name: str, value: Any, old: Any, hint: Any) -> Any:
 
 def _kind(old: Any) -> str:
     if isinstance(old, tuple):
+        if not old:
+            return "names with commas between them"
         return f"{len(old)} values, as in {','.join(map(str, old))}"
     return {bool: "true or false", int: "a whole number", float: "a number"}.get(type(old), "text")
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from mbt_cli.data.manifest import SPLITS, Manifest
 from mbt_cli.errors import MbtError, UnknownName
-from mbt_cli.experiment import Evaluation, Experiment
+from mbt_cli.experiment import Experiment
 from mbt_cli.files import sweep, write, writing
 from mbt_cli.grid import Grid
 from mbt_cli.metrics import primary
 from mbt_cli.recipes import recipe as recipe_of
-from mbt_cli.runs import Run, finished
+from mbt_cli.runs import FINISHED, Run, recorded
 
 WORDS = {"model.fusion": "strategy", "model.fusion_layer": "L_f", "model.bottlenecks": "B"}
 """Fields the house has a word for; others go by the last part of their name."""
@@ -89,11 +89,12 @@ class Study:
         """Every cell at every seed, seed by seed, so that an early stop leaves whole rows."""
         return [cell.at("training.seed", seed) for seed in range(seeds) for cell in self.cells]
 
-    def runs_of(self, results: Path) -> dict[str, list[Run]]:
-        """The finished runs of each cell, by the cell's name, in the order of cells and seeds."""
+    def runs_of(self, results: Path, state: str = FINISHED) -> dict[str, list[Run]]:
+        """The finished runs of each cell (or those of another state), by the cell's name, in the
+        order of cells and seeds."""
         found: dict[str, list[Run]] = {cell.cell: [] for cell in self.cells}
-        for run in finished(results).values():
-            if run.experiment.cell in found and run.figures(Evaluation()) is not None:
+        for run in recorded(results):
+            if run.state == state and run.experiment.cell in found:
                 found[run.experiment.cell].append(run)
         for runs in found.values():
             runs.sort(key=lambda run: run.experiment.training.seed)

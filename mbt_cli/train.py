@@ -150,9 +150,10 @@ def fit(
                 began = time.perf_counter()
 
         how_now = Evaluation(split="validation", crops=1)
-        found = evaluate(model, experiment, data, how_now, device).figures
+        scored = evaluate(model, experiment, data, how_now, device)
+        found = scored.figures
         tell_lost()
-        row({"validation": _means_only(found)})
+        row({"validation": {**_means_only(found), "loss": scored.loss}})
         reached = found[primary(manifest.multi_label)]
         if reached is None:
             raise MbtError("No validation clip has a label: no epoch can be chosen.")

@@ -147,6 +147,16 @@ def live(layers: Sequence[Wiring], outputs: Collection[str]) -> list[Wiring]:
     return kept
 
 
+def matched(wiring: Wiring, trained: Wiring) -> list[int] | None:
+    """For each line of a wiring, which line of another writes the same modalities; of several the
+    first that is free. None where any line of either is left without."""
+    has, found = [_modalities(line) for step in trained for line in step], list[int]()
+    for line in (line for step in wiring for line in step):
+        free = [i for i, one in enumerate(has) if one == _modalities(line) and i not in found]
+        found += free[:1] or [-1]
+    return found if sorted(found) == list(range(len(has))) else None
+
+
 def streams(layers: Iterable[Wiring]) -> set[str]:
     """Every stream that these layers write or read."""
     return {s for step in _steps(layers) for line in step for s in line.writes + line.reads}
@@ -172,6 +182,10 @@ def exchanges(layers: Iterable[Wiring], modalities: Collection[str]) -> bool:
     """
     after = reach(layers, modalities)
     return any(after[m] != {m} for m in modalities)
+
+
+def _modalities(line: Line) -> set[str]:
+    return {*line.writes} - {FSN}
 
 
 def _sides(line: str) -> tuple[list[str], list[str]]:

@@ -61,6 +61,10 @@ def ablate(
     rerun_stale: Annotated[
         bool, typer.Option("--rerun-stale", help="Run again what other code did.")
     ] = False,
+    probes: Annotated[
+        bool,
+        typer.Option("--probes", help="Then probe every finished run (see evaluate --probes)."),
+    ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="List the runs with their price, and stop.")
     ] = False,
@@ -79,6 +83,7 @@ def ablate(
     from mbt_cli.intake import manifest_of
     from mbt_cli.ready import enough, ready
     from mbt_cli.record import Record, writable
+    from mbt_cli.revisit import probe_all
     from mbt_cli.runs import FAILED, FINISHED, Run, run_folder
     from mbt_cli.study import ask, base_of
     from mbt_cli.tables import plan_table, price
@@ -100,7 +105,7 @@ def ablate(
     writable(results)
     study.save(results)
     console.print(price(planned, manifest))
-    todo, failed, problems = sum(run.todo for run in planned), 0, []
+    todo, failed, unasked, problems = sum(run.todo for run in planned), 0, "", []
     try:
         with Tracker(results, study) as track:
             for run in planned:
@@ -108,14 +113,16 @@ def ablate(
                     record = Record(run_folder(results, run.key))
                     record.tidy()
                     track.follow(Run(record.folder))
-            if todo:
+            if todo or probes:
                 where = device_of(device)
                 at_once = workers or (1 if where.startswith("cuda") else os.cpu_count() or 1)
-                at_once = min(at_once, todo)
+                at_once = min(at_once, len(planned) if probes else todo)
                 if readers is None:
                     readers = max(1, (os.cpu_count() or 1) // at_once - 1)
                 with Local(at_once, threads) as executor:
-                    needed = dict.fromkeys(run.experiment.data for run in planned if run.todo)
+                    needed = dict.fromkeys(
+                        run.experiment.data for run in planned if run.todo or probes
+                    )
                     sources = {
                         one.views: ready(
                             one, manifest, executor, screen, min_coverage=min_coverage,
@@ -128,7 +135,13 @@ def ablate(
                         checkpoint_s=checkpoint_s, keep=keep,
                         policy=Policy(stop=on_error == "stop", retries=retries),
                         show=screen, track=track,
-                    )  # fmt: skip
+                    ) if todo else 0  # fmt: skip
+                    if probes:
+                        runs = [Run(run_folder(results, run.key)) for run in planned]
+                        unasked = probe_all(
+                            [run for run in runs if run.state == FINISHED], sources,
+                            executor=executor, device=where, threads=threads, show=screen,
+                        )  # fmt: skip
     except KeyboardInterrupt:
         raise Stopped(
             "Stopped. What is finished is kept: run the same command again to go on."
@@ -139,6 +152,8 @@ def ablate(
         problems.append(f"{earlier} of {len(planned)} runs failed earlier and were left alone.")
     if problems:
         problems.append("The same command with --retry-failed runs them again.")
+    if unasked:
+        problems.append(unasked)
     if track.problem and not track.failed:
         console.print(track.problem)
     elif track.problem:

@@ -23,10 +23,10 @@ def compare(
     ] = None,
     results: Results = HERE,
 ) -> None:
-    """What differs between A and B: settings, the measure and how sure that is, cost, and which
-    classes and clips moved most.
+    """What differs between two runs, cells or studies, and how sure that is.
 
-    A study is compared by the cell it chose on validation. Nothing is trained or scored.
+    Settings, the measure with its interval, cost, and which classes and clips moved most. A study
+    is compared by the cell it chose on validation. Nothing is trained or scored.
     """
     from mbt_cli.compare import compare as compared
     from mbt_cli.document import console, html, markdown

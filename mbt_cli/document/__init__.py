@@ -73,6 +73,8 @@ class Section:
     parts: tuple[Part, ...]
     folded: bool = False
     """Whether a page that can hide it shows it only when it is asked for."""
+    brief: bool = True
+    """Whether a terminal shows it too, where it is not folded."""
 
 
 @dataclass(frozen=True)

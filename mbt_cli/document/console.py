@@ -15,10 +15,11 @@ WORD = 20
 
 
 def page(document: Document) -> Group:
-    """Sections that are not folded, without figures, paragraphs and words explained."""
+    """Brief sections that are not folded, without figures, paragraphs and words explained."""
     blocks: list[Text | Grid] = [Text(plain(document.answer), "bold")]
     for section in document.sections:
-        shown = [] if section.folded else [block for part in section.parts for block in _part(part)]
+        seen = section.parts if section.brief and not section.folded else ()
+        shown = [block for part in seen for block in _part(part)]
         if shown:
             blocks += [Text(f"\n{plain(section.title)}", "bold"), *shown]
     return Group(*blocks)

@@ -3,7 +3,7 @@
 b batch, n tokens of a stream, d width.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import torch
@@ -22,23 +22,32 @@ class Layer(nn.Module):
 
     def __init__(self, wiring: Wiring, block: Callable[[], Block], share: bool = False) -> None:
         super().__init__()
-        self.wiring = wiring
         self.blocks = nn.ModuleList(block() for _ in range(blocks_of(wiring, share)))
+        self.wire(wiring, range(len(self.blocks)))
+
+    def wire(self, wiring: Wiring, blocks: Sequence[int]) -> None:
+        """From now on it runs this wiring, each line by the block at this place; one runs all."""
+        self.wiring, self.turns = wiring, blocks
 
     def steps(self) -> Iterator[list[tuple[Line, Block]]]:
         """Each step's lines with the block that runs each."""
-        blocks = iter(cast("list[Block]", list(self.blocks)))
-        shared = next(blocks) if len(self.blocks) == 1 else None
+        every = cast("list[Block]", list(self.blocks))
+        blocks = (every[turn] for turn in self.turns)
+        shared = every[0] if len(every) == 1 else None
         for step in self.wiring:
             yield [(line, shared or next(blocks)) for line in step]
 
     def forward(self, z: Streams) -> Streams:
+        """A stream that is not there is neither written nor read, as in `wiring.without`."""
         for step in self.steps():
             takes: dict[str, list[Tensor]] = {}
             for line, block in step:
-                x = join(z, line.writes)
-                context = x if line.reads == line.writes else join(z, line.reads)
-                for stream, take in split(block(x, context), z, line.writes):
+                writes, reads = there(z, line.writes), there(z, line.reads)
+                if not (writes and reads):
+                    continue
+                x = join(z, writes)
+                context = x if reads == writes else join(z, reads)
+                for stream, take in split(block(x, context), z, writes):
                     takes.setdefault(stream, []).append(take)
             z = z | {s: t[0] if len(t) == 1 else torch.stack(t).mean(0) for s, t in takes.items()}
         return z
@@ -48,6 +57,11 @@ def blocks_of(wiring: Wiring, share: bool) -> int:
     """How many blocks a layer of this wiring has."""
     lines = sum(len(step) for step in wiring)
     return min(lines, 1) if share else lines
+
+
+def there(z: Streams, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the names that are streams."""
+    return tuple(name for name in names if name in z)
 
 
 def join(z: Streams, names: tuple[str, ...]) -> Float[Tensor, "b n d"]:

@@ -17,7 +17,7 @@ from mbt_cli.errors import MbtError
 from mbt_cli.model.embed import Embed
 from mbt_cli.model.fusion import Layer, Streams, blocks_of
 from mbt_cli.model.transformer import Attention, Block
-from mbt_cli.wiring import FSN, layers, streams
+from mbt_cli.wiring import FSN, layers, matched, streams
 
 Logits = dict[str, Float[Tensor, "b c"]]
 """For each modality; or for "all", where the read-out is joint. Their mean is the prediction."""
@@ -50,6 +50,8 @@ class MBT(nn.Module):
             Layer(wiring, partial(block, drop), spec.share_weights)
             for wiring, drop in zip(wirings, drops, strict=True)
         )
+        self.removed: tuple[str, ...] = ()
+        self.without_token = 0
         self.norm = nn.LayerNorm(spec.width, eps=spec.norm_eps)
         self.pre_logits: nn.Module = nn.Identity()
         if spec.pre_logits:
@@ -59,12 +61,21 @@ class MBT(nn.Module):
 
     def forward(self, views: Mapping[str, Tensor]) -> Logits:
         """Views (b, c, *space) by modality to logits."""
-        z: Streams = {m: embed(views[m]) for m, embed in self.embed.items()}
-        if self.fsn is not None:
-            z[FSN] = self.fsn.expand(len(next(iter(z.values()))), -1, -1)
+        z: Streams = {
+            m: embed(views[m]) for m, embed in self.embed.items() if m not in self.removed
+        }
+        if (fsn := self.tokens()) is not None:
+            z[FSN] = fsn.expand(len(next(iter(z.values()))), -1, -1)
         for layer in self.layers:
             z = layer(z)
-        return self.read_out({m: z[m] for m in self.spec.modalities})
+        return self.read_out({m: z[m] for m in self.spec.modalities if m in z})
+
+    def tokens(self) -> Float[Tensor, "n d"] | None:
+        """The bottleneck tokens, less the one that is taken away; None where there are none."""
+        if self.fsn is None or not self.without_token:
+            return self.fsn
+        kept = [i for i in range(len(self.fsn)) if i + 1 != self.without_token]
+        return self.fsn[kept] if kept else None
 
     def read_out(self, z: Streams) -> Logits:
         """One final norm and one linear classifier for all modalities (sec. 3.4)."""
@@ -79,8 +90,12 @@ class MBT(nn.Module):
         """One vector a clip to logits."""
         return self.head(self.pre_logits(x))
 
-    def rewire(self, fusion: str) -> None:
-        """From now on the layers from L_f up are wired by another strategy, on the same blocks.
+    def rewire(
+        self, fusion: str, removed: tuple[str, ...] = (), without_token: int = 0
+    ) -> None:
+        """From now on the layers from L_f up are wired by another strategy, each line run by the
+        block that was trained to write its modalities; without the streams of `removed`, and
+        without a bottleneck token, counted from 1.
 
         Raises MbtError where it has other lines than there are blocks, or tokens there are not.
         """
@@ -88,15 +103,26 @@ class MBT(nn.Module):
         asked = layers(fusion, spec.fusion_layer, spec.depth, spec.modalities)
         if FSN in streams(asked) and self.fsn is None:
             raise MbtError(f"{fusion} cannot run this model: it has no bottleneck tokens.")
-        other = replace(spec, fusion=fusion).wirings()
-        for layer, wiring in zip(cast("list[Layer]", self.layers), other, strict=True):
-            has, needs = (blocks_of(one, spec.share_weights) for one in (layer.wiring, wiring))
+        wirings, turns = replace(spec, fusion=fusion).wirings(), list[list[int]]()
+        for wiring, trained in zip(wirings, spec.wirings(), strict=True):
+            has, needs = (blocks_of(one, spec.share_weights) for one in (trained, wiring))
             if has != needs:
                 raise MbtError(
                     f"{fusion} cannot run this model: it has {needs} blocks a layer, and this"
                     f" model, trained with {spec.fusion}, has {has}."
                 )
-            layer.wiring = wiring
+            order = [0] if spec.share_weights else matched(wiring, trained)
+            if order is None:
+                raise MbtError(
+                    f"{fusion} cannot run this model: its lines write other modalities together"
+                    f" than those of {spec.fusion}, with which it was trained."
+                )
+            turns.append(order)
+        for layer, wiring, order in zip(
+            cast("list[Layer]", self.layers), wirings, turns, strict=True
+        ):
+            layer.wire(wiring, order)
+        self.removed, self.without_token = removed, without_token
 
 
 def predict(logits: Logits) -> Float[Tensor, "b c"]:

@@ -29,9 +29,13 @@ class Attention(nn.Module):
 
     def weights(self, x: Queries, context: Context) -> Float[Tensor, "b n m"]:
         """How much each query reads each key, mean over heads; rows sum to 1."""
+        return self.heads_weights(x, context).mean(1)
+
+    def heads_weights(self, x: Queries, context: Context) -> Float[Tensor, "b h n m"]:
+        """The same of each head."""
         q, k, _ = self.project(x, context)
         scores = q @ k.mT * q.shape[-1] ** -0.5
-        return scores.softmax(-1).mean(1)
+        return scores.softmax(-1)
 
     def project(self, x: Queries, context: Context) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (b, h, n, d / h); keys and values (b, h, m, d / h)."""

@@ -1,0 +1,114 @@
+"""How spread the attention of every line is, and what it reads, watched while clips are scored.
+
+b clips, h heads, n queries and m keys of a line.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from itertools import cycle
+from math import log
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mbt_cli.data.clips import Clips, Wanted
+from mbt_cli.experiment import Experiment
+from mbt_cli.feed import MIDDLE, normalised, spans
+from mbt_cli.model.fusion import Layer
+from mbt_cli.model.mbt import MBT
+from mbt_cli.model.transformer import Attention
+from mbt_cli.probes import Attended
+from mbt_cli.rollout import places_of
+from mbt_cli.scoring import autocast
+from mbt_cli.wiring import Line
+
+CLIPS = 64
+"""Of the split, the first ones: a fixed sample."""
+AT_A_TIME = 4
+"""Clips: their attention is held whole, h n m numbers for each."""
+
+
+@torch.inference_mode()
+def attended(
+    model: MBT, experiment: Experiment, data: Clips, split: str, device: str = "cpu"
+) -> list[Attended]:
+    """What every line of a model as trained reads in the first clips of a split, those of them
+    that can be read; in the order in which lines run."""
+    model.eval()
+    views, places = experiment.data.views, data.places(split)[:CLIPS]
+    parts = [places[start : start + AT_A_TIME] for start in range(0, len(places), AT_A_TIME)]
+    wanted = [Wanted(part, spans(model.spec.modalities, len(part), MIDDLE)) for part in parts]
+    with watched(model) as watches, closing(data.batches(wanted)) as batches:
+        for batch in batches:
+            if len(batch.places):
+                with autocast(experiment.training, device):
+                    model(normalised(batch.views, views, device))
+    return [watch.seen() for watch in watches]
+
+
+@contextmanager
+def watched(model: MBT) -> Iterator[list["Watch"]]:
+    """A watch on every line the model runs inside, in the order of the calls: with shared weights,
+    one module runs several lines."""
+    sizes = {name: place.stop - place.start for name, place in places_of(model).items()}
+    watches = [
+        Watch(layer, line, sizes)
+        for layer, one in enumerate(cast("list[Layer]", model.layers))
+        for step in one.wiring
+        for line in step
+    ]
+    turns = cycle(watches)
+
+    def see(attention: Attention, inputs: tuple[Any, ...]) -> None:
+        with torch.autocast(inputs[0].device.type, enabled=False):
+            next(turns).add(attention.heads_weights(*inputs))
+
+    attentions = [module for module in model.modules() if isinstance(module, Attention)]
+    hooks = [attention.register_forward_pre_hook(see) for attention in attentions]
+    try:
+        yield watches
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class Watch:
+    """Sums of what one line reads, over clips."""
+
+    def __init__(self, layer: int, line: Line, sizes: Mapping[str, int]) -> None:
+        self.layer, self.line = layer, line
+        self.queries = {stream: sizes[stream] for stream in line.writes}
+        self.keys = {stream: sizes[stream] for stream in line.reads}
+        self.clips = 0
+        self.spread = np.zeros(0)
+        """Entropy of each head (h,), in nats."""
+        self.shares = np.zeros((len(self.queries), len(self.keys)))
+
+    def add(self, weights: Float[Tensor, "b h n m"]) -> None:
+        """The attention of some clips; rows sum to 1."""
+        self.clips += len(weights)
+        entropy = torch.special.entr(weights.float()).sum(-1).mean(2).sum(0)
+        self.spread = entropy.cpu().double().numpy() + (self.spread if len(self.spread) else 0)
+        for row, rows in enumerate(weights.mean(1).split([*self.queries.values()], 1)):
+            for column, part in enumerate(rows.split([*self.keys.values()], 2)):
+                self.shares[row, column] += float(part.sum(2).mean(1).sum())
+
+    def seen(self) -> Attended:
+        """The means over all clips."""
+        keys = sum(self.keys.values())
+        heads = self.spread / (self.clips * log(keys)) if keys > 1 else np.zeros(0)
+        shares = (self.shares / self.clips).tolist()
+        return Attended(
+            layer=self.layer,
+            writes=self.line.writes,
+            reads=self.line.reads,
+            clips=self.clips,
+            entropy=float(heads.mean()) if len(heads) else None,
+            heads=tuple(heads.tolist()),
+            shares={q: dict(zip(self.keys, row, strict=True)) for q, row in zip(
+                self.queries, shares, strict=True)},
+            alike={stream: size / keys for stream, size in self.keys.items()},
+        )  # fmt: skip

@@ -1,0 +1,129 @@
+"""What a forward pass costs: the measure against it, and itself along x.
+
+Filled markers stand at the cost that was executed. A hollow one stands where the form of the
+official code would, of the same cell: only where that differs.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import ceil
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from mbt_cli.draw.marks import LATE, Axis, Mark, by_line, caption, dots, face, legend, words
+from mbt_cli.draw.shades import Shade, shades
+from mbt_cli.sheet import FAINT, Label, label, legible, page, ticks
+from mbt_cli.statistics import summary
+
+CROWD = 40
+"""So many cells, and only those of the front have words beside them."""
+
+
+def against_cost(marks: Sequence[Mark], axis: Axis, title: str, measure: str) -> Figure:
+    """The measure against cost, with the front: the cells that no other beats in both."""
+    scale, unit = _unit(marks)
+    best = front(marks)
+    step = Line2D([], [], color=FAINT, lw=0.9, label="front: none is better and cheaper")
+    beside = f"{'Numbers' if axis.ordered else 'Words'}: {axis.label}."
+    said = f"{caption(marks, band=False)} {beside if len(marks) <= CROWD else ''}".strip()
+    entries = [*legend(marks, axis, level=False), *_hollow(marks), *([step] if best else [])]
+    figure, (ax,) = page(title, entries, said, width=7.6, height=4.2)
+    ax.grid(True, axis="x")
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+    ends = [(scale * mark.gmacs, summary(mark.values).mean) for mark in best]
+    ax.plot(*zip(*ends, strict=True), color=FAINT, lw=0.9, drawstyle="steps-post", zorder=1.8)
+    named = axis.places[:: ceil(len(axis.places) / 6)] if axis.ordered else axis.places
+    first: list[Label] = []
+    labels: list[Label] = []
+    taken = list(ends)
+    for turn, (mine, (colour, marker, dashes)) in enumerate(by_line(marks)):
+        means = [summary(mark.values).mean for mark in mine]
+        if axis.ordered:
+            xs = [scale * mark.gmacs for mark in mine]
+            ax.plot(xs, means, color=colour, ls=dashes, lw=1.2, alpha=0.6)
+        size, side = max(10 - 1.5 * turn, 5.0), -1 if turn % 2 else 1
+        for mark, mean in zip(mine, means, strict=True):
+            x, other = scale * mark.gmacs, scale * mark.published
+            if _differs(mark):
+                ax.plot([x, other], [mean, mean], color=colour, lw=0.7, alpha=0.35, zorder=1.6)
+                ax.plot(other, mean, marker, **face(colour, 0.75 * size, hollow=True))
+                taken.append((other, mean))
+            dots(ax, x, mark, colour, 6.0)
+            ax.plot(x, mean, marker, **face(colour, size, silent=mark.silent))
+            taken += [(x, value) for value in (*mark.values, mean)]
+            if mark in best:
+                first.append((x, mean, _name(mark), colour, side))
+            elif len(marks) <= CROWD and (mark.place is None or mark.place in named):
+                labels.append((x, mean, legible(mark.place or LATE, 24), colour, side))
+    ax.set_xlabel(f"{unit} for one clip and one view")
+    ax.set_ylabel(measure)
+    ax.margins(x=0.08 if axis.ordered else 0.14, y=0.14)
+    label(ax, [*first, *labels], taken)
+    return figure
+
+
+def cost_along(
+    marks: Sequence[Mark], axis: Axis, title: str, ghosts: Sequence[Shade] = ()
+) -> Figure:
+    """The cost against x: filled and whole as executed, hollow and thin as published."""
+    scale, unit = _unit(marks)
+    marks = [mark for mark in marks if mark.values]
+    entries = [*legend(marks, axis), *_hollow(marks), *shades(ghosts)]
+    said = " ".join(dict.fromkeys(ghost.says for ghost in ghosts))
+    figure, (ax,) = page(title, entries, said, width=7.6, height=3.4)
+    for ghost, look in zip(ghosts, shades(ghosts), strict=True):
+        points = tuple((place, scale * y, std) for place, y, std in ghost.points)
+        Shade(ghost.name, points, ghost.says).draw(ax, axis, look)
+    for mine, (colour, marker, dashes) in by_line(marks):
+        for mark in (mark for mark in mine if mark.place is None):
+            ax.axhline(scale * mark.gmacs, color=colour, ls=dashes, lw=1.6, zorder=1.5)
+        placed = [mark for mark in mine if mark.place is not None]
+        xs = [axis.places.index(str(mark.place)) for mark in placed]
+        if any(map(_differs, placed)):
+            ys = [scale * mark.published for mark in placed]
+            thin = face(colour, 6.0, hollow=True)
+            ax.plot(xs, ys, marker=marker, ls=dashes, lw=0.8, **thin)
+        ys = [scale * mark.gmacs for mark in placed]
+        ax.plot(xs, ys, color=colour, ls=dashes, lw=1.6, zorder=2)
+        for x, y, mark in zip(xs, ys, placed, strict=True):
+            ax.plot(x, y, marker, **face(colour, 6.0, silent=mark.silent))
+    ticks(ax, axis.places, 16, thin=axis.ordered)
+    ax.set_xlabel(axis.label)
+    ax.set_ylabel(f"{unit.split(':')[0]} a clip and view")
+    ax.margins(y=0.08)
+    return figure
+
+
+def front(marks: Iterable[Mark]) -> list[Mark]:
+    """The cells that no other beats in mean measure and executed cost, the cheapest first."""
+    found: list[Mark] = []
+    tried = [mark for mark in marks if mark.values]
+    for mark in sorted(tried, key=lambda mark: (mark.gmacs, -summary(mark.values).mean)):
+        if not found or summary(mark.values).mean > summary(found[-1].values).mean:
+            found.append(mark)
+    return found
+
+
+def _differs(mark: Mark) -> bool:
+    return abs(mark.published - mark.gmacs) > 1e-9 * mark.gmacs
+
+
+def _hollow(marks: Sequence[Mark]) -> list[Line2D]:
+    look = face(FAINT, 6.0, hollow=True)
+    entry = Line2D([], [], ls="", marker="o", label="hollow: as published", **look)
+    return [entry] if any(map(_differs, marks)) else []
+
+
+def _name(mark: Mark) -> str:
+    """The words of a cell."""
+    return (
+        words(mark.line) if mark.place is None else f"{words(mark.line)} {legible(mark.place, 24)}"
+    )
+
+
+def _unit(marks: Iterable[Mark]) -> tuple[float, str]:
+    """Of costs given in GMACs, such that numbers are neither tiny nor huge."""
+    small = max(mark.gmacs for mark in marks) < 0.1
+    power, word = ("10⁶", "MMACs") if small else ("10⁹", "GMACs")
+    return (1e3 if small else 1.0), f"{word}: {power} multiply-accumulates"

@@ -1,0 +1,163 @@
+"""Which figures a study has, and what is to be seen in each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from mbt_cli import document, sights
+from mbt_cli.cost import as_published
+from mbt_cli.courses import courses
+from mbt_cli.draw import bill, curves, learning
+from mbt_cli.draw import gains as gained
+from mbt_cli.draw import probes as probed
+from mbt_cli.draw.marks import Axis, Mark
+from mbt_cli.draw.probes import Drops
+from mbt_cli.draw.shades import Shade
+from mbt_cli.findings import FOREIGN_TO_LATE, Cell, Findings
+from mbt_cli.gains import gains
+from mbt_cli.ghosts import Comparison, comparison
+from mbt_cli.sheet import legible, save
+from mbt_cli.study import Study, plain, word
+
+AXES = {
+    "model.fusion_layer": ("$L_f$", "the number of layers before fusion starts"),
+    "model.bottlenecks": ("$B$", "the number of bottleneck tokens"),
+}
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A figure not yet drawn."""
+
+    says: str
+    """What is to be seen in it, for those who cannot see it."""
+    draw: Callable[[], Figure]
+
+
+def drawn(found: Findings, folder: Path, drops: Drops | None = None) -> list[document.Figure]:
+    """Draws every figure of a study into its folder, in the formats of `sheet.KINDS`."""
+    figures = []
+    for name, plate in plates(found, drops).items():
+        save(plate.draw, folder / name)
+        figures.append(document.Figure(name, plate.says))
+    return figures
+
+
+def plates(found: Findings, drops: Drops | None = None) -> dict[str, Plate]:
+    """The figures of a study by the names of their files; `drops` are those of its probes."""
+    study, measure = found.study, f"{found.measure} on test"
+    marks, beside = _marks(found, found.measure), _compared(found, found.measure)
+    axis = _axis(found, beside)
+    price = f"{measure}, against the cost of a forward pass"
+    shown = {
+        found.measure: Plate(
+            _both(sights.along(found, word(study.x)), sights.published(beside)),
+            partial(curves.along, marks, axis, _title(study), measure, _shades(beside)),
+        ),
+        "cost": Plate(
+            sights.against_cost(marks, found.measure),
+            partial(bill.against_cost, marks, axis, price, measure),
+        ),
+    }
+    if study.x == "model.fusion_layer":
+        printed = _compared(found, "GMACs")
+        axis, title = _axis(found, printed), "What a forward pass costs, by where fusion starts"
+        shown["layers-cost"] = Plate(
+            _both(sights.costs(marks), sights.published(printed)),
+            partial(bill.cost_along, marks, axis, title, _shades(printed)),
+        )
+    if study.data.groups:
+        groups = study.data.groups
+        panels = {(g, meaning(study, g)): _marks(found, "groups", g, "AUC") for g in groups}
+        title, axis = "Which labels are learned, by where their answer lies", _axis(found)
+        shown["groups"] = Plate(
+            sights.groups(panels), partial(curves.panels, panels, axis, title, "AUC on test", 0.5)
+        )
+    if each := gains(found):
+        title = f"What {found.best.name} gains over the better single modality, class by class"
+        shown["gains"] = Plate(sights.gains(each), partial(gained.dots, each, legible(title)))
+    if told := courses(found):
+        shown["learning"] = Plate(
+            sights.learning(told, found.measure),
+            partial(learning.curves, told, "How training went",
+                    f"validation {found.measure}", _regularised(found)),
+        )  # fmt: skip
+    if drops and any(any(of.values()) for of in drops.values()):
+        lines = {cell.name: str(cell.experiment.flat()[study.by]) for cell in found.cells}
+        title = f"How far {found.measure} on test drops when something is disturbed"
+        shown["probes"] = Plate(
+            sights.probes(drops, found.measure),
+            partial(probed.drops, drops, lines, title, found.measure),
+        )
+    return shown
+
+
+def unlike(found: Findings) -> list[str]:
+    """Why published numbers of the study's question are not in its figures, a sentence a series."""
+    measures = [found.measure, *(["GMACs"] if found.study.x == "model.fusion_layer" else [])]
+    return [said for measure in measures for said in _compared(found, measure).unlike]
+
+
+def meaning(study: Study, group: str) -> str:
+    """What a group's name means."""
+    return study.data.says.get(group, ", ".join(study.data.groups[group]))
+
+
+def _marks(found: Findings, *path: str) -> list[Mark]:
+    study, classes, marks = found.study, len(found.study.data.classes), []
+    for cell in found.cells:
+        values = cell.experiment.flat()
+        place = None if _level(found, cell) else str(plain(values[study.x]))
+        line, seeds = str(plain(values[study.by])), tuple(cell.test(*path))
+        published = as_published(cell.experiment, classes) / 1e9
+        marks.append(Mark(line, place, seeds, cell.cost.gmacs, published, cell.silent))
+    return marks
+
+
+def _level(found: Findings, cell: Cell) -> bool:
+    """Whether a cell is drawn as a level, for want of a place on x beside the others."""
+    alone = all(one.late for one in found.cells)
+    return cell.late and found.study.x in FOREIGN_TO_LATE and not alone
+
+
+def _compared(found: Findings, measure: str) -> Comparison:
+    study = found.study
+    return comparison(study.cells, study.x, study.by, measure)
+
+
+def _axis(found: Findings, beside: Comparison | None = None) -> Axis:
+    """The places of the cells, and of what was published beside them."""
+    x = found.study.x
+    known: list[Any] = [c.experiment.flat()[x] for c in found.cells if not _level(found, c)]
+    known += [at for ghost in (beside.ghosts if beside else ()) for at, _, _ in ghost.points]
+    ordered = all(isinstance(value, int | float) for value in known)
+    places = dict.fromkeys(sorted(known) if ordered else known)
+    words = AXES.get(x, (word(x).replace("_", " "), ""))
+    return Axis(*words, tuple(str(plain(place)) for place in places), ordered)
+
+
+def _shades(beside: Comparison) -> list[Shade]:
+    return [
+        Shade(g.name, tuple((str(plain(at)), y, std) for at, y, std in g.points), g.note)
+        for g in beside.ghosts
+    ]
+
+
+def _both(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
+
+
+def _title(study: Study) -> str:
+    first = " ".join(study.question.split("\n\n")[0].split())
+    return legible(first or f"{study.measure} by {word(study.x)}")
+
+
+def _regularised(found: Findings) -> str:
+    how = found.best.experiment.training
+    kinds = [("mixup", how.mixup), ("label smoothing", how.label_smoothing)]
+    used = [name for name, value in kinds if value]
+    return f"The training loss has {' and '.join(used)} in it." if used else ""
