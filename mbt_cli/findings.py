@@ -126,7 +126,7 @@ def findings_of(study: Study, results: Path) -> Findings:
         wired = layers(model.fusion, model.fusion_layer, model.depth, model.modalities)
         talks = exchanges(wired, model.modalities)
         price, extra = cost(one, classes), overhead(one, classes)
-        cells.append(Cell(_name(study, one), one, found[one.cell], price, extra, talks, common))
+        cells.append(Cell(cell_name(study, one), one, found[one.cell], price, extra, talks, common))
     why = {study.title(run.experiment): str(run.status.get("error")) for run in failed}
     return Findings(study, cells, why, unusable)
 
@@ -202,7 +202,8 @@ def columns(study: Study) -> list[str]:
     return varied(study) if alike else list(dict.fromkeys([study.by, study.x]))
 
 
-def _name(study: Study, one: Experiment) -> str:
+def cell_name(study: Study, one: Experiment) -> str:
+    """What a study calls a cell."""
     values = one.flat()
     if one.model.fusion == "late" and study.x in FOREIGN_TO_LATE and study.by == "model.fusion":
         return "late fusion"

@@ -15,6 +15,7 @@ Every file is there whole or not at all, but for the last line of `metrics.jsonl
 """
 
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -116,9 +117,19 @@ class Run:
 
     def scores(self, how: Evaluation) -> dict[str, np.ndarray]:
         """`scores` (n, c) float32, `labels` (n, c) uint8, `names` (n,) of an evaluation, and
-        `groups` (n,): clips of one (a video, a participant) are not independent."""
-        with np.load(self.evaluation(how) / "scores.npz") as arrays:
-            return dict(arrays)
+        `groups` (n,): clips of one (a video, a participant) are not independent.
+
+        Raises MbtError where they are not there, or damaged.
+        """
+        try:
+            with np.load(self.evaluation(how) / "scores.npz") as arrays:
+                # where each clip is its own group, a record need not say so
+                return {"groups": arrays["names"], **arrays}
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
+            raise MbtError(
+                f"The scores of run {self.key} cannot be read ({error}). Remove it and run its"
+                f" ablate command again: mbt-cli runs remove {self.key}"
+            ) from error
 
     def draws(self, how: Evaluation, digest: str) -> np.ndarray | None:
         """What the measure comes to on other draws of the clips (`resample.py`), where it was kept

@@ -46,7 +46,6 @@ def sample(
 def _scored(run: Run, common: frozenset[str] | None) -> dict[str, Any]:
     """A run's scores, its clips in the order of their names."""
     arrays = run.scores(Evaluation())
-    arrays.setdefault("groups", arrays["names"])  # records before these were kept
     order = np.argsort(arrays["names"], kind="stable")
     if common is not None:
         order = order[np.isin(arrays["names"][order], list(common))]
@@ -55,9 +54,11 @@ def _scored(run: Run, common: frozenset[str] | None) -> dict[str, Any]:
 
 def _clips(arrays: dict[str, Any]) -> str:
     told = blake2b(digest_size=12)
-    for part in ("names", "groups", "labels"):
-        told.update(np.ascontiguousarray(arrays[part]).tobytes())
-        told.update(str((arrays[part].shape, arrays[part].dtype)).encode())
+    # no wider than the longest of these texts, whatever others the array had
+    texts = (np.array(arrays[part].tolist()) for part in ("names", "groups"))
+    for values in (*texts, np.ascontiguousarray(arrays["labels"])):
+        told.update(values.tobytes())
+        told.update(str((values.shape, values.dtype)).encode())
     return told.hexdigest()
 
 

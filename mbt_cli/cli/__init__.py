@@ -11,6 +11,7 @@ from mbt_cli import __version__
 from mbt_cli.cli import data, runs
 from mbt_cli.cli.ablate import ablate
 from mbt_cli.cli.attention_rollout import attention_rollout
+from mbt_cli.cli.compare import compare
 from mbt_cli.cli.evaluate import evaluate
 from mbt_cli.cli.flops import flops
 from mbt_cli.cli.report import report
@@ -51,7 +52,7 @@ app.command(
     + "; ".join(f"{name} = '{text}'" for name, text in FUSIONS.items())
     + "; or a wiring of your own in the same notation."
 )(ablate)
-for command in (flops, evaluate, report, sync, attention_rollout):
+for command in (flops, evaluate, report, compare, sync, attention_rollout):
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")

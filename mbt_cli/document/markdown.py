@@ -82,3 +82,8 @@ def _code(text: str) -> str:
 
 def _escaped(text: str) -> str:
     return MARKUP.sub(r"\\\g<0>", text)
+
+
+def line(text: str) -> str:
+    """A text on a line of its own, for a page that is put together elsewhere."""
+    return _line(text)
