@@ -14,7 +14,7 @@ from mbt_cli.statistics import LEVEL, summary
 from mbt_cli.study import Study
 from mbt_cli.tried import Tried
 
-CHOSEN, TIED = "best on validation", "tied"
+CHOSEN, TIED = "chosen", "tied"
 INTERVAL = f"{percent(1 - LEVEL)} interval"
 
 
@@ -56,7 +56,7 @@ def cells(found: Findings, told: Contrasts, frame: pd.DataFrame) -> Table:
     return Table(tuple(columns), tuple(rows), (
         f"Test {measure}: mean ± spread over n seeds. {measure} over late: the difference from the"
         " late fusion of the same settings, with its interval over other seeds and other clips."
-        " Tied: zero is in the interval of its difference from the best."
+        " Chosen: best on validation. Tied: zero is in the interval of its difference from that."
     ))  # fmt: skip
 
 
