@@ -20,6 +20,7 @@ import numpy as np
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
 from mbt_cli.files import whole, writing
+from mbt_cli.gains import singles_of
 from mbt_cli.runs import FAILED, FINISHED, Run
 from mbt_cli.study import Study
 
@@ -88,9 +89,11 @@ def copied(runs: Iterable[Run]) -> Iterator[Path]:
 
 
 def runs_of(study: Study, results: Path) -> list[Run]:
-    """All runs of a study that its report knows of: the finished ones, and those that failed."""
+    """All runs that a study's report knows of: the finished ones, those that failed, and those of
+    the single modalities."""
     found = (study.runs_of(results, state) for state in (FINISHED, FAILED))
-    return [run for cells in found for runs in cells.values() for run in runs]
+    mine = [run for cells in found for runs in cells.values() for run in runs]
+    return [*mine, *singles_of(study, results)]
 
 
 def keys(path: Path) -> set[str]:

@@ -6,14 +6,16 @@ equal to the chosen cell's, but given one modality each.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
 
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.findings import Cell, Findings, command
 from mbt_cli.metrics import Figures
 from mbt_cli.recipes import recipe
-from mbt_cli.runs import FINISHED, Run, run_folder
+from mbt_cli.runs import FINISHED, Run, recorded, run_folder
 from mbt_cli.settings import text
+from mbt_cli.study import Study
 
 _GIVEN = ("training.seed", "data.fingerprint")
 """Fields that a command does not set."""
@@ -83,6 +85,14 @@ def missing(found: Findings) -> str | None:
         "What fusing gains for each class, only runs of each modality alone can tell. Run them:"
         f" `{asked}`"
     )
+
+
+def singles_of(study: Study, results: Path) -> list[Run]:
+    """The finished runs of the cells' modalities alone that are no cells of the study."""
+    mine = {cell.cell for cell in study.cells}
+    others = {one.cell for cell in study.cells for one in _alone(cell).values()} - mine
+    found = (run for run in recorded(results) if run.state == FINISHED)
+    return [run for run in found if run.experiment.cell in others]
 
 
 def _singles(found: Findings) -> dict[str, dict[int, Run]]:
