@@ -288,7 +288,7 @@ def test_what_is_missing_is_shown_counted_and_can_be_run(tmp_path: Path) -> None
     command = "mbt-cli ablate --grid few.py --recipe synthetic --set model.width=64 --seeds 2"
     assert f"`{command}`" in note
     page = page_of(study, tmp_path)
-    assert "| 0 | – | – | – | – | – | missing, exchanges nothing |" in page
+    assert "| 0 | – | – | – | missing, exchanges nothing | – |" in page
     assert "bottleneck at L_f = 3: none" in page
 
 
