@@ -39,19 +39,19 @@ class Gain:
 def gains(found: Findings) -> list[Gain]:
     """The largest first; [] where runs of the single modalities are missing: see `missing`."""
     both = found.best
-    singles = _singles(found)
-    if not singles:
+    alone = singles(found)
+    if not alone:
         return []
     runs = {run.experiment.training.seed: run for run in both.runs}
-    seeds = sorted(set(runs).intersection(*(of.keys() for of in singles.values())))
+    seeds = sorted(set(runs).intersection(*(of.keys() for of in alone.values())))
     if not seeds:
         return []
     scored = {
         name: [_scored(of[seed], both) for seed in seeds]
-        for name, of in {"": runs, **singles}.items()
+        for name, of in {"": runs, **alone}.items()
     }
     checked = {
-        name: [of[seed].status["validation"] for seed in seeds] for name, of in singles.items()
+        name: [of[seed].status["validation"] for seed in seeds] for name, of in alone.items()
     }
     rows = []
     for one in found.study.data.classes:
@@ -61,7 +61,7 @@ def gains(found: Findings) -> list[Gain]:
         known = {name: _defined(values, one) for name, values in checked.items()}
         on = "test" if any(values is None for values in known.values()) else "validation"
         judged = known if on == "validation" else tested
-        over = max(singles, key=lambda name: fmean(judged[name] or ()))
+        over = max(alone, key=lambda name: fmean(judged[name] or ()))
         values = tuple(a - b for a, b in zip(tested[""] or (), tested[over] or (), strict=True))
         rows.append(Gain(one, over, values, on))
     return sorted(rows, key=lambda row: -row.mean)
@@ -85,11 +85,11 @@ def missing(found: Findings) -> str | None:
     )
 
 
-def _singles(found: Findings) -> dict[str, dict[int, Run]]:
+def singles(found: Findings) -> dict[str, dict[int, Run]]:
     """The finished runs of each modality alone, by seed; {} where a modality has none."""
     results = found.runs[0].folder.parents[1]
     seeds = [run.experiment.training.seed for run in found.best.runs]
-    singles = {
+    alone = {
         name: {
             seed: run
             for seed in seeds
@@ -99,7 +99,7 @@ def _singles(found: Findings) -> dict[str, dict[int, Run]]:
         }
         for name, one in _alone(found.best.experiment).items()
     }
-    return singles if len(singles) > 1 and all(singles.values()) else {}
+    return alone if len(alone) > 1 and all(alone.values()) else {}
 
 
 def _alone(one: Experiment) -> dict[str, Experiment]:
