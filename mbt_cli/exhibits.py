@@ -26,14 +26,14 @@ def cells(found: Findings, told: Contrasts, frame: pd.DataFrame) -> Table:
     columns = [
         *(Column(name, number=not text[name]) for name in names),
         Column("parameters", number=True, brief=False),
-        Column("GMACs per clip and view", number=True),
+        Column("GMACs per clip and view", number=True, brief=False),
         Column("GFLOPs per clip and view", number=True, brief=False),
         Column("MACs over late", number=True),
         Column("n", number=True),
         Column(f"test {measure}", number=True),
         Column(f"{measure} over late", number=True),
         Column(INTERVAL, number=True),
-        Column(f"validation {measure}", number=True),
+        Column(f"validation {measure}", number=True, brief=False),
         Column("s per run", number=True, brief=False),
         Column("remark"),
     ]

@@ -176,8 +176,9 @@ class Evaluation:
     without_positives: Literal["left_out", "zero"] = "left_out"
     """A class without positives is left out of mAP; the official code of today counts it as 0."""
     removed: tuple[str, ...] = ()
-    """Modalities whose tokens are left out of every layer, bottleneck tokens stay: the answer is
-    the mean of the others' logits. With fusion=late too, that of the others' encoders alone."""
+    """Modalities whose tokens and encoders are left out; bottleneck tokens stay, and the others
+    read and write them alone. The answer is the mean of the others' logits; with fusion=late too,
+    that of their encoders alone."""
     averaged: tuple[str, ...] = ()
     """Modalities that every clip shows the same of: the mean view over the validation clips."""
     shuffled: str = ""

@@ -168,7 +168,7 @@ def probed(run: Run, base: Evaluation = AS_TRAINED) -> Probed | None:
     """What the probes of a run found, from its record; None where one of them is not there."""
     if unprobed(run, base):
         return None
-    measure, asked = primary(run.facts["multi_label"]), probes(run.experiment, base)
+    measure, asked = primary(run.multi_label), probes(run.experiment, base)
     whole = _value(run, base, measure)
     found = []
     for name, how in asked.items():

@@ -66,6 +66,12 @@ class Run:
     def cost(self) -> Cost:
         return Cost(**self.facts["cost"])
 
+    @property
+    def multi_label(self) -> bool:
+        """Whether a clip may have several labels; of older records their figures tell."""
+        told = self.facts.get("multi_label", "top1" not in (self.figures(Evaluation()) or {}))
+        return bool(told)
+
     def files(self) -> dict[str, int]:
         """The bytes of every file, by its path in the folder."""
         found = sorted(path for path in self.folder.rglob("*") if path.is_file())
@@ -99,7 +105,7 @@ class Run:
         rows = np.isin(arrays["names"], list(clips))
         return figures(
             arrays["scores"][rows], arrays["labels"][rows].astype(np.float32), facts["classes"],
-            groups=facts.get("groups", {}), multi_label=facts["multi_label"],
+            groups=facts.get("groups", {}), multi_label=self.multi_label,
             heads=facts.get("heads", {}),
         )  # fmt: skip
 

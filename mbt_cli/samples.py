@@ -70,10 +70,9 @@ def _draws(run: Run, arrays: dict[str, Any], clips: str) -> np.ndarray:
     digest = told.hexdigest()
     if (kept := run.draws(Evaluation(), digest)) is not None:
         return kept
-    facts = run.facts
     found = replicates(
         scores, arrays["labels"], _weights(tuple(arrays["groups"].tolist())),
-        multi_label=facts["multi_label"], heads=facts.get("heads", {}),
+        multi_label=run.multi_label, heads=run.facts.get("heads", {}),
     )  # fmt: skip
     with suppress(Unwritable):  # of records that are read-only it is made again the next time
         Record(run.folder).drawn(Evaluation(), digest, found)

@@ -30,6 +30,11 @@ def test_the_wheel_carries_the_grids_inside_the_package(wheel):
     assert found == set(grids())
 
 
+def test_the_wheel_carries_what_a_page_of_html_is_made_from(wheel):
+    made_from = {p.name for p in (wheel / "mbt_cli" / "document").iterdir()}
+    assert {"page.html", "page.css"} <= made_from
+
+
 def test_an_installed_tool_finds_its_grids_anywhere(wheel, tmp_path):
     code = (
         "import mbt_cli.grid as g; print(g.__file__); print(*g.grids()); g.load_grid('modalities')"

@@ -122,7 +122,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path, Report
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No figures: their tests are elsewhere, and they take a second a report."""
-    monkeypatch.setattr("mbt_cli.report.figures", lambda *_: [])
+    monkeypatch.setattr("mbt_cli.plates.plates", lambda *_: {})
 
 
 def few() -> Grid:
@@ -186,8 +186,8 @@ def test_the_page_has_all_its_parts_in_order(whole: tuple[Study, Path, Report]) 
     study, results, found = whole
     page = page_of(study, results)
     assert page.startswith("# At which layer should sound and sight begin to talk, and what does")
-    parts = ["Expect late fusion's result there.", found.answer, "| strategy |", "![mAP](mAP.png)",
-             "![cost](cost.png)", "![groups](groups.png)", "## By group", *found.notes, "## Words",
+    parts = ["Expect late fusion's result there.", found.answer, "| strategy |", "](mAP.png)",
+             "](cost.png)", "](groups.png)", "## What seeds", "## By group", *found.notes, "## Words",
              "`0123456789ab`", "211 test", "torch 2.11.0", "`c0de00000001`",
              study.cells[0].key]  # fmt: skip
     places = [page.index(part) for part in parts]
@@ -196,8 +196,9 @@ def test_the_page_has_all_its_parts_in_order(whole: tuple[Study, Path, Report]) 
 
 def test_every_file_it_names_is_there_and_no_other(whole: tuple[Study, Path, Report]) -> None:
     study, results, found = whole
-    names = {"report.md", "runs.csv"}
-    names |= {f"{name}.{kind}" for name in ("mAP", "cost", "groups") for kind in ("svg", "png")}
+    names = {"report.md", "report.html", "report.json", "table.tex", "runs.csv"}
+    figures = ("mAP", "cost", "layers-cost", "groups")
+    names |= {f"{name}.{kind}" for name in figures for kind in ("svg", "png", "pdf")}
     assert {file.name for file in found.files} == names
     assert {file.name for file in (results / study.name).iterdir()} == names
 
@@ -287,7 +288,7 @@ def test_what_is_missing_is_shown_counted_and_can_be_run(tmp_path: Path) -> None
     command = "mbt-cli ablate --grid few.py --recipe synthetic --set model.width=64 --seeds 2"
     assert f"`{command}`" in note
     page = page_of(study, tmp_path)
-    assert "| 0 | – | – | – | missing, exchanges nothing |" in page
+    assert "| 0 | – | – | – | – | – | missing, exchanges nothing |" in page
     assert "bottleneck at L_f = 3: none" in page
 
 
@@ -434,7 +435,7 @@ def test_the_terminal_shows_every_cell_whole_on_ninety_columns(
     text = capture.get()
     words = " ".join(text.split())
     assert words.startswith(whole[2].answer)
-    assert all(note in words for note in whole[2].notes)
+    assert all(note.replace("`", "") in words for note in whole[2].notes)
     assert "report.md" in "".join(text.split())
     row = whole[2].table.iloc[5]
     assert f"{row['mAP']:.3f} ± {row['mAP spread']:.3f}" in text

@@ -14,7 +14,7 @@ from pylatexenc.latexencode import (
 )
 
 from mbt_cli.document import Row, Table
-from mbt_cli.document.spans import spans
+from mbt_cli.document.spans import plain, spans
 
 HEAD = r"""% Needs \usepackage{booktabs} in the preamble; to be set with \input.
 \begin{table}[t]
@@ -23,26 +23,28 @@ HEAD = r"""% Needs \usepackage{booktabs} in the preamble; to be set with \input.
 \setlength{\tabcolsep}{4pt}"""
 
 UNWRITTEN = re.compile(
-    "[^ -~\u00a0-ſΑ-ΡΣ-Ωα-ω‐‒-—‘’“”†‡•…‰′″⁰⁴-₎←-↓↔⇒∂∆∈∏∑−√∞∥∩∪≈≠≡≤≥]|[«»ÐÞðþĄąĐđĘęĮįŉŊŋŲų]"
+    "[^ -~¡-žΑ-ΡΣ-Ωα-ω‐‒-—‘’“”†‡•…‰′″⁰⁴-₎←-↓↔⇒∂∆∈∏∑−√∞∥∩∪≈≠≡≤≥]|[¸«»ÐÞðþĄąĐđĘęĮįŉŊŋŲų]"
 )
 """Characters that pdflatex cannot set by its own fonts in their old encoding, OT1."""
-SIGNS = {"×": r"\times", "µ": r"\mu", "°": r"^\circ", "←": r"\leftarrow", "→": r"\rightarrow"}
-"""In fonts that every TeX has as outlines, and the library's own commands for them not."""
-RULES = (
-    (UNWRITTEN, lambda found: f"{{[}}U+{ord(found[0]):04X}]"),
-    (re.compile(r"-(?=-)"), "-{}"),  # two would become a dash
-    (re.compile(r"'(?=')"), "'{}"),  # and these a quotation mark
-    (re.compile(r"`"), r"{\textasciigrave}"),
-    (re.compile(r"\|"), r"{\textbar}"),
-    (re.compile(r"[\[*]"), r"{\g<0>}"),  # at the start of a row they would belong to its break
-)
-"""What is set for a character, before the library's own rules."""
+SIGNS = {
+    "×": r"\ensuremath{\times}", "µ": r"\ensuremath{\mu}", "°": r"\ensuremath{^\circ}",
+    "←": r"\ensuremath{\leftarrow}", "→": r"\ensuremath{\rightarrow}",
+    "`": r"{\textasciigrave}", "|": r"{\textbar}", "[": "{[}", "*": "{*}", '"': "{''}",
+}  # fmt: skip
+"""Set otherwise than by the library: its arrows are bitmaps in a plain TeX; at the start of a row,
+a bracket or a star would belong to the command before it."""
+LIGATURES = re.compile("-(?=-)|'(?=')|,(?=,)")
+"""Two of these in a row would become another sign."""
 ENCODER = UnicodeToLatexEncoder(
     conversion_rules=[
+        UnicodeToLatexConversionRule(RULE_DICT, {ord(sign): tex for sign, tex in SIGNS.items()}),
         UnicodeToLatexConversionRule(
-            RULE_DICT, {ord(sign): rf"\ensuremath{{{of}}}" for sign, of in SIGNS.items()}
+            RULE_REGEX,
+            [
+                (UNWRITTEN, lambda found: f"{{[}}U+{ord(found[0]):04X}]"),
+                (LIGATURES, lambda found: f"{found[0]}{{}}"),
+            ],
         ),
-        UnicodeToLatexConversionRule(RULE_REGEX, RULES),
         "defaults",
     ],
     unknown_char_policy="fail",
@@ -76,16 +78,19 @@ def _names(table: Table) -> list[str]:
     """Names of columns, in several lines where they would be wider than what stands below."""
     names = []
     for place, column in enumerate(table.columns):
-        words = [*column.name.split(), *(row.texts[place] for row in table.rows)]
-        lines = wrap(column.name, max(map(len, words), default=1), break_long_words=False)
-        side, stack = "r" if column.number else "l", r"\\".join(map(_words, lines))
+        name = plain(column.name)
+        widths = map(len, [*name.split(), *(row.texts[place] for row in table.rows)])
+        lines = wrap(name, max([1, *widths]), break_long_words=False)
+        side, stack = "r" if column.number else "l", r"\\".join(map(_encoded, lines))
         names.append(rf"\shortstack[{side}]{{{stack}}}" if len(lines) > 1 else stack)
     return names
 
 
 def _words(text: str) -> str:
-    return "".join(
-        rf"\texttt{{{ENCODER.unicode_to_latex(s.text)}}}" if s.code
-        else ENCODER.unicode_to_latex(s.text)
-        for s in spans(text)
-    )  # fmt: skip
+    """A text within a line."""
+    sets = {True: r"\texttt{%s}", False: "%s"}
+    return "".join(sets[span.code] % _encoded(span.text) for span in spans(text))
+
+
+def _encoded(text: str) -> str:
+    return ENCODER.unicode_to_latex(text)

@@ -9,8 +9,8 @@ from mbt_cli.document.spans import spans
 
 MARKUP = re.compile(
     r"[\\`*\[\]<|~$]"
-    r"|(?<![^\W_])_|_(?![^\W_])"  # within a word, as in cross_attention, it is none
-    r"|(?<!\S)#|&(?=#?\w+;)"
+    r"|(?<![^\W_])_"  # after a letter, as in cross_attention, it is none
+    r"|(?<!\S)[#^]|&(?=#?\w+;)"
     r"|:(?=//)|(?<=www)\.",  # what looks like an address becomes a link by itself
     re.IGNORECASE,
 )
@@ -71,11 +71,9 @@ def _words(text: str) -> str:
 
 def _cell(text: str) -> str:
     """The same in a table, where a pipe ends a cell even within code."""
-    said = []
-    for span in spans(text):
-        safe = span.code and r"\|" not in span.text
-        said.append(_code(span.text.replace("|", r"\|")) if safe else _escaped(span.text))
-    return "".join(said)
+    return "".join(
+        _code(s.text.replace("|", r"\|")) if s.code else _escaped(s.text) for s in spans(text)
+    )
 
 
 def _code(text: str) -> str:

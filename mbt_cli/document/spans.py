@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-CODE = re.compile(r"`([^`\s](?:[^`]*[^`\s])?)`")
+CODE = re.compile(r"(?<!`)`([^`\s](?:[^`]*[^`\s])?)`(?!`)")
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of what follows, halves of a character."""
 SHOWN = "\N{REPLACEMENT CHARACTER}"

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mbt_cli.model.transformer import Block
-from mbt_cli.wiring import Line, Wiring
+from mbt_cli.wiring import FSN, Line, Wiring
 
 Streams = dict[str, Float[Tensor, "b _ d"]]
 """The tokens of each stream by name, each (b, n, d); n may differ between streams."""
@@ -38,12 +38,14 @@ class Layer(nn.Module):
             yield [(line, shared or next(blocks)) for line in step]
 
     def forward(self, z: Streams) -> Streams:
-        """A stream that is not there is neither written nor read, as in `wiring.without`."""
+        """A stream that is not there is neither written nor read. A line is not run where it would
+        write nothing or read nothing, or where all modalities it is there to write are gone."""
         for step in self.steps():
             takes: dict[str, list[Tensor]] = {}
             for line, block in step:
                 writes, reads = there(z, line.writes), there(z, line.reads)
-                if not (writes and reads):
+                gone = {*line.writes} != {FSN} and {*writes} <= {FSN}
+                if gone or not (writes and reads):
                     continue
                 x = join(z, writes)
                 context = x if reads == writes else join(z, reads)

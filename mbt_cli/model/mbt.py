@@ -90,9 +90,7 @@ class MBT(nn.Module):
         """One vector a clip to logits."""
         return self.head(self.pre_logits(x))
 
-    def rewire(
-        self, fusion: str, removed: tuple[str, ...] = (), without_token: int = 0
-    ) -> None:
+    def rewire(self, fusion: str, removed: tuple[str, ...] = (), without_token: int = 0) -> None:
         """From now on the layers from L_f up are wired by another strategy, each line run by the
         block that was trained to write its modalities; without the streams of `removed`, and
         without a bottleneck token, counted from 1.
