@@ -20,9 +20,9 @@ import numpy as np
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
 from mbt_cli.files import whole, writing
-from mbt_cli.gains import singles_of
+from mbt_cli.findings import Findings
+from mbt_cli.gains import singles
 from mbt_cli.runs import FAILED, FINISHED, Run
-from mbt_cli.study import Study
 
 NAME = "records.zip"
 MOST_BYTES = 50_000_000
@@ -33,17 +33,17 @@ DAMAGE = (BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, NotIm
 """What reading a damaged file may raise; the last is of an encrypted one."""
 
 
-def pack(study: Study, results: Path, most_bytes: int = MOST_BYTES) -> str:
-    """Writes the records of a study's runs beside its report: the same bytes for the same records,
+def pack(found: Findings, results: Path, most_bytes: int = MOST_BYTES) -> str:
+    """Writes the records of a report's runs beside it: the same bytes for the same records,
     and nothing where they are there already. Says why where they are too many; then there is no
     such file.
 
     Raises MbtError where scores cannot be read, Unwritable.
     """
-    path = results / study.name / NAME
+    path = results / found.study.name / NAME
     packed = BytesIO()
     with ZipFile(packed, "w") as archive:
-        for run in sorted(runs_of(study, results), key=lambda run: run.key):
+        for run in sorted(runs_of(found, results), key=lambda run: run.key):
             for name, content in _files(run):
                 entry = ZipInfo(f"runs/{run.key}/{name}")  # of 1980, as all that says no time
                 entry.compress_type, entry.external_attr = ZIP_DEFLATED, 0o644 << 16
@@ -88,12 +88,13 @@ def copied(runs: Iterable[Run]) -> Iterator[Path]:
         yield Path(folder)
 
 
-def runs_of(study: Study, results: Path) -> list[Run]:
+def runs_of(found: Findings, results: Path) -> list[Run]:
     """All runs that a study's report knows of: the finished ones, those that failed, and those of
-    the single modalities."""
-    found = (study.runs_of(results, state) for state in (FINISHED, FAILED))
-    mine = [run for cells in found for runs in cells.values() for run in runs]
-    return [*mine, *singles_of(study, results)]
+    single modalities, which may be another study's."""
+    mine = (found.study.runs_of(results, state) for state in (FINISHED, FAILED))
+    runs = [run for cells in mine for runs in cells.values() for run in runs]
+    lent = [run for of in singles(found).values() for run in of.values()]
+    return list({run.key: run for run in [*runs, *lent]}.values())
 
 
 def keys(path: Path) -> set[str]:

@@ -18,7 +18,7 @@ from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
 from mbt_cli.findings import findings_of
 from mbt_cli.metrics import figures
-from mbt_cli.runs import Run, finished
+from mbt_cli.runs import FINISHED, Run, finished
 from mbt_cli.study import Study
 from mbt_cli.words import count
 
@@ -84,12 +84,14 @@ def audit(study: Study, results: Path, remake: Remake) -> Audit:
     keys = _reported(folder / "runs.csv")
     source, opened = _records(keys, results, folder)
     with opened as records:
-        runs = [run for key, run in finished(records).items() if key in keys]
+        found = findings_of(study, records)
+        newer = {run.key for run in found.runs} - set(keys)
+        known = [run for run in archive.runs_of(found, records) if run.key not in newer]
+        spare = {*found.unusable} - set(keys)
+        runs = [run for run in known if run.state == FINISHED and run.key not in spare]
         wrong = [told for run in runs for told in _recomputed(run, study)]
         if wrong:  # what would follow from such records is of no interest
-            return Audit(folder, (), source, len(runs), 0, 0, tuple(wrong))
-        newer = {run.key for run in findings_of(study, records).runs} - set(keys)
-        known = [run for run in archive.runs_of(study, records) if run.key not in newer]
+            return Audit(folder, (), source, len(runs), len(newer), 0, tuple(wrong))
         with archive.copied(known) as copy:  # without what is kept of draws: they are drawn again
             texts = remake(study, copy)
     numbers = 0

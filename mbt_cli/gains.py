@@ -6,16 +6,14 @@ equal to the chosen cell's, but given one modality each.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import fmean
 
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.findings import Cell, Findings, command
 from mbt_cli.metrics import Figures
 from mbt_cli.recipes import recipe
-from mbt_cli.runs import FINISHED, Run, recorded, run_folder
+from mbt_cli.runs import FINISHED, Run, run_folder
 from mbt_cli.settings import text
-from mbt_cli.study import Study
 
 _GIVEN = ("training.seed", "data.fingerprint")
 """Fields that a command does not set."""
@@ -41,19 +39,19 @@ class Gain:
 def gains(found: Findings) -> list[Gain]:
     """The largest first; [] where runs of the single modalities are missing: see `missing`."""
     both = found.best
-    singles = _singles(found)
-    if not singles:
+    alone = singles(found)
+    if not alone:
         return []
     runs = {run.experiment.training.seed: run for run in both.runs}
-    seeds = sorted(set(runs).intersection(*(of.keys() for of in singles.values())))
+    seeds = sorted(set(runs).intersection(*(of.keys() for of in alone.values())))
     if not seeds:
         return []
     scored = {
         name: [_scored(of[seed], both) for seed in seeds]
-        for name, of in {"": runs, **singles}.items()
+        for name, of in {"": runs, **alone}.items()
     }
     checked = {
-        name: [of[seed].status["validation"] for seed in seeds] for name, of in singles.items()
+        name: [of[seed].status["validation"] for seed in seeds] for name, of in alone.items()
     }
     rows = []
     for one in found.study.data.classes:
@@ -63,7 +61,7 @@ def gains(found: Findings) -> list[Gain]:
         known = {name: _defined(values, one) for name, values in checked.items()}
         on = "test" if any(values is None for values in known.values()) else "validation"
         judged = known if on == "validation" else tested
-        over = max(singles, key=lambda name: fmean(judged[name] or ()))
+        over = max(alone, key=lambda name: fmean(judged[name] or ()))
         values = tuple(a - b for a, b in zip(tested[""] or (), tested[over] or (), strict=True))
         rows.append(Gain(one, over, values, on))
     return sorted(rows, key=lambda row: -row.mean)
@@ -87,19 +85,11 @@ def missing(found: Findings) -> str | None:
     )
 
 
-def singles_of(study: Study, results: Path) -> list[Run]:
-    """The finished runs of the cells' modalities alone that are no cells of the study."""
-    mine = {cell.cell for cell in study.cells}
-    others = {one.cell for cell in study.cells for one in _alone(cell).values()} - mine
-    found = (run for run in recorded(results) if run.state == FINISHED)
-    return [run for run in found if run.experiment.cell in others]
-
-
-def _singles(found: Findings) -> dict[str, dict[int, Run]]:
+def singles(found: Findings) -> dict[str, dict[int, Run]]:
     """The finished runs of each modality alone, by seed; {} where a modality has none."""
     results = found.runs[0].folder.parents[1]
     seeds = [run.experiment.training.seed for run in found.best.runs]
-    singles = {
+    alone = {
         name: {
             seed: run
             for seed in seeds
@@ -109,7 +99,7 @@ def _singles(found: Findings) -> dict[str, dict[int, Run]]:
         }
         for name, one in _alone(found.best.experiment).items()
     }
-    return singles if len(singles) > 1 and all(singles.values()) else {}
+    return alone if len(alone) > 1 and all(alone.values()) else {}
 
 
 def _alone(one: Experiment) -> dict[str, Experiment]:

@@ -40,6 +40,8 @@ class Report:
     files: tuple[Path, ...]
     own: bool
     """Whether it was made of runs that are here."""
+    trouble: str
+    """Why their records were not packed beside it; empty where they were."""
 
     @property
     def answer(self) -> str:
@@ -48,7 +50,8 @@ class Report:
     def __rich__(self) -> Group:
         """All that a terminal shows."""
         pages = (str(file) for file in self.files if file.suffix[1:] not in KINDS)
-        return Group(console.page(self.document), *map(Text, ("", *pages)))
+        said = (self.trouble,) if self.trouble else ()
+        return Group(console.page(self.document), *map(Text, ("", *said, *pages)))
 
 
 def report(study: Study, results: Path) -> Report:
@@ -64,9 +67,11 @@ def report(study: Study, results: Path) -> Report:
         for name, text in seen.texts(made, folder).items():
             write_text(folder / name, text)
             written.append(folder / name)
-    figures = [folder / f"{one.name}.{kind}" for one in pictures for kind in KINDS]
-    files = (*written, *figures)
-    return Report(seen.table, seen.told, made, seen.notes, seen.warnings, files, own)
+        trouble = archive.pack(seen.found, results) if own else ""
+    written += [packed] if packed.exists() else []
+    written += [folder / f"{one.name}.{kind}" for one in pictures for kind in KINDS]
+    told = (seen.notes, seen.warnings, tuple(written), own, trouble)
+    return Report(seen.table, seen.told, made, *told)
 
 
 def texts(study: Study, records: Path, folder: Path) -> dict[str, str]:

@@ -196,7 +196,7 @@ def test_the_page_has_all_its_parts_in_order(whole: tuple[Study, Path, Report]) 
 
 def test_every_file_it_names_is_there_and_no_other(whole: tuple[Study, Path, Report]) -> None:
     study, results, found = whole
-    names = {"report.md", "report.html", "report.json", "table.tex", "runs.csv"}
+    names = {"report.md", "report.html", "report.json", "table.tex", "runs.csv", "records.zip"}
     figures = ("mAP", "cost", "layers-cost", "groups")
     names |= {f"{name}.{kind}" for name in figures for kind in ("svg", "png", "pdf")}
     assert {file.name for file in found.files} == names

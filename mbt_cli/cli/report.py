@@ -43,18 +43,15 @@ def report(
 
 
 def _write(console: "Console", asked: "Study", results: Path) -> None:
-    from mbt_cli import archive, index
+    from mbt_cli import index
     from mbt_cli.report import report as write_report
     from mbt_cli.store import Untold, in_use
     from mbt_cli.tracking import tell_report
 
     with console.status("Making the report"):
         made = write_report(asked, results)
-        trouble = archive.pack(asked, results) if made.own else ""
         index.write(results)
     console.print(made)
-    if trouble:
-        console.print(trouble, markup=False, highlight=False, soft_wrap=True)
     if made.own and in_use(results):  # last, for MLflow takes seconds to begin
         try:
             with console.status("Telling MLflow"):
