@@ -63,7 +63,7 @@ def fitted(text: str, inches: float, size: float) -> str:
     return legible(text, most)
 
 
-def lines(text: str, inches: float, size: float) -> list[str]:
+def lines(text: str, inches: float, size: int | float) -> list[str]:
     """Text that is legible already, in lines of at most this width."""
     most = max(round(inches * 160 / size), 4)
     found = wrap(text, most)
@@ -73,7 +73,7 @@ def lines(text: str, inches: float, size: float) -> list[str]:
     return found
 
 
-def extent(text: str, size: float) -> float:
+def extent(text: str, size: int | float) -> float:
     """The width of a line at a font size, in inches."""
     return size / 72 * sum(map(_advance, text.replace(r"\$", "").replace("$", "")))
 
