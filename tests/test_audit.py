@@ -88,8 +88,11 @@ def test_a_report_that_follows_is_one_sentence_with_its_numbers(
 
 def test_numbers_are_counted_as_a_reader_sees_them(written: tuple[Study, Path]) -> None:
     study, results = written
-    texts = {"report.md": "a 1,234.5 and 0.963 ± 0.000 (n=3), 04d4d055db, 1e-9, L_f = 2\n",
-             "runs.csv": "key,a\n3,500\n", "report.html": "<p id='7'>12<style>p{3px}</style></p>"}
+    texts = {
+        "report.md": "a 1,234.5 and 0.963 ± 0.000 (n=3), 04d4d055db, 1e-9, L_f = 2\n",
+        "runs.csv": "key,a\n3,500\n",
+        "report.html": "<p id='7'>12<style>p{3px}</style></p>",
+    }
     for name, text in texts.items():
         if name != "runs.csv":
             (results / study.name / name).write_text(text)
