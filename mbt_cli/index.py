@@ -39,7 +39,7 @@ def write(results: Path) -> None:
 
 def _study(folder: Path) -> list[str]:
     at, told = quote(folder.name), _told(folder)
-    question = str(told.get("question", "")).strip().partition("\n\n")[0]
+    question = str(told.get("question") or "").strip().partition("\n\n")[0]
     parts = [f"## [{line(question or folder.name)}]({at}/report.md)"]
     parts += [f"**Answer.** {line(str(told['answer']))}"] if told.get("answer") else []
     runs = f", {told['n_runs']:,} runs" if isinstance(told.get("n_runs"), int) else ""
