@@ -20,8 +20,9 @@ from mbt_cli.draw.shades import Shade
 from mbt_cli.findings import FOREIGN_TO_LATE, Cell, Findings
 from mbt_cli.gains import gains
 from mbt_cli.ghosts import Comparison, comparison
+from mbt_cli.names import plain, word
 from mbt_cli.sheet import legible, save
-from mbt_cli.study import Study, plain, word
+from mbt_cli.study import Study
 
 AXES = {
     "model.fusion_layer": ("$L_f$", "the number of layers before fusion starts"),
