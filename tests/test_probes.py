@@ -696,6 +696,9 @@ def test_the_commands_probe_what_is_finished_once_and_say_what_cannot_be(mbt, tm
     assert "Probing: 2 runs" in said(mbt(*words, MLFLOW_TRACKING_URI=logged))
     runs = {r.experiment.model.fusion: r for r in finished(tmp_path / "results").values()}
     assert all(probed(one) for one in runs.values())
+    for one in runs.values():
+        (told,) = [row["validation"] for row in one.curve() if "validation" in row]
+        assert told["loss"] > 0 and "loss" not in one.status["validation"]
     again = said(mbt(*words, MLFLOW_TRACKING_URI=logged))
     assert "2 finished, 0 to do" in again and "Probing" not in again
     one = runs["bottleneck"]
@@ -709,7 +712,7 @@ def test_the_commands_probe_what_is_finished_once_and_say_what_cannot_be(mbt, tm
     refused = mbt(*show, "--set", "fusion=late")
     assert refused.returncode == 1 and "leave out --set fusion" in refused.stderr
     refused = mbt(*show[:2], *show[3:], "--set", "removed=sound")
-    assert refused.returncode == 1 and "No modality of the model is called 'sound'" in refused.stderr
+    assert refused.returncode == 1 and "modality of the model is called 'sound'" in refused.stderr
     shutil.rmtree(one.folder / "evaluations" / Evaluation(shuffled="audio").key)
     (one.folder / "weights.safetensors").unlink()
     bare = mbt(*words, MLFLOW_TRACKING_URI=logged)
