@@ -1,5 +1,6 @@
 """Probes: what exactly is taken from a trained model, and what the answers come to."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -378,13 +379,14 @@ def test_a_clip_counts_only_where_all_that_is_shown_of_it_could_be_read():
 
 def test_a_model_is_as_it_was_after_every_probe_and_after_one_that_fails():
     one = experiment()
-    model, before = trained(one), score(one=one)
+    model, arrays = trained(one), Held().arrays
+    before = by_hand(model, arrays, slice(5))
     for how in probes(one).values():
         score(how, one=one, model=model)
-        assert np.array_equal(score(one=one, model=model), before), how
+        assert np.array_equal(by_hand(model, arrays, slice(5)), before), how
     with pytest.raises(MbtError, match="cannot run this model"):
         score(Evaluation(fusion="self_attention", removed=("audio",)), one=one, model=model)
-    assert np.array_equal(score(one=one, model=model), before)
+    assert np.array_equal(by_hand(model, arrays, slice(5)), before)
 
 
 @pytest.mark.parametrize(
@@ -552,14 +554,21 @@ def test_the_means_are_over_clips_heads_and_queries():
 
 def test_entropy_is_that_of_each_query_not_of_their_mean():
     """Queries that each read one key of their own have none."""
-    model = trained(experiment("late"))
     weights = torch.eye(7).expand(2, 11, 7, 7)
     watch = Watch(0, Line(("audio",), ("audio",)), {"audio": 7})
     watch.add(weights)
     watch.add(torch.full((3, 11, 7, 7), 1 / 7))
     seen = watch.seen()
     assert seen.clips == 5 and seen.entropy == pytest.approx(3 / 5)
-    assert model.spec.fusion == "late"
+
+
+def test_every_head_has_its_own_entropy():
+    weights = torch.full((2, 3, 7, 7), 1 / 7)
+    weights[:, 1] = torch.eye(7)
+    watch = Watch(0, Line(("audio",), ("audio",)), {"audio": 7})
+    watch.add(weights)
+    assert watch.seen().heads == pytest.approx((1, 0, 1))
+    assert watch.seen().entropy == pytest.approx(2 / 3)
 
 
 def test_a_line_of_one_key_has_no_entropy():
@@ -580,6 +589,8 @@ def test_the_loss_of_scored_clips_is_that_of_training_over_all_of_them(smoothing
         truth = torch.from_numpy(data.labels(places))
         whole = loss(model(inputs), truth, False, smoothing)
     assert done.loss == pytest.approx(float(whole), rel=1e-5)
+    twice = evaluate(model, one, data, Evaluation(split="validation", crops=2))
+    assert twice.loss == pytest.approx(done.loss)  # each of its spans is the same
 
 
 def test_reading_probes_needs_no_torch():
@@ -639,6 +650,7 @@ def test_a_run_is_probed_once_and_what_is_missing_is_asked_again(run):
     assert unprobed(run) and probed(run) is None
     with claimed(run.folder):
         assert not visit(Visit(run.folder, source, "cpu", 1), lambda _: None)
+    assert unprobed(run)
     assert visit(Visit(run.folder, source, "cpu", 1), lambda _: None) and not unprobed(run)
     now = {path: path.stat().st_mtime_ns for path in sorted(files)}
     assert {path.parent for path in files if now[path] != times[path]} == {lost}
@@ -667,6 +679,22 @@ def test_what_probes_say_is_read_from_the_record(run):
     assert "test top1 where every modality that is not there" in found.value_function
     assert [line.layer for line in found.attention] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     assert found.collapsed == tuple(line for line in found.attention if line.entropy < COLLAPSED)
+
+
+def test_a_modality_is_worth_what_it_adds_alone_and_to_the_other(run, tmp_path):
+    """What is averaged is what is not there."""
+    run, source = run
+    probe(run, source, "cpu")
+    copy = Run(shutil.copytree(run.folder, tmp_path / run.key))
+    values = {(): 0.9, ("audio",): 0.3, ("video",): 0.8, BOTH: 0.1}
+    for some, value in values.items():
+        file = copy.evaluation(Evaluation(averaged=some)) / "evaluation.json"
+        found = json.loads(file.read_text())
+        found["figures"]["top1"] = value
+        file.write_text(json.dumps(found))
+    found = probed(copy)
+    assert found.shapley == pytest.approx({"audio": 0.65, "video": 0.15})
+    assert found.reliance == pytest.approx({"audio": 0.6, "video": 0.1})
 
 
 def test_probes_of_other_clips_stand_beside_those_of_its_own(run):
