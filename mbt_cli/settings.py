@@ -104,7 +104,7 @@ def _put(tree: Any, path: list[str], name: str, value: Any) -> Any:
     if deeper:
         new = _put(old, deeper, name, value)
     else:
-        new = _read(name, value, old, get_type_hints(type(tree))[here])
+        new = _read(name, value, old, _hints(type(tree))[here])
     return replace(tree, **{here: new})
 
 
@@ -139,7 +139,7 @@ def _kind(old: Any) -> str:
 def _member(hint: Any, record: Mapping[str, Any]) -> type:
     members = get_args(hint) or (hint,)
     for member in members:
-        wanted = {n: getattr(member, n) for n, h in get_type_hints(member).items() if _is_tag(h)}
+        wanted = {n: getattr(member, n) for n, h in _hints(member).items() if _is_tag(h)}
         if wanted.items() <= record.items():
             return member
     found = ", ".join(str(v) for v in record.values() if isinstance(v, str))
