@@ -187,7 +187,7 @@ def test_the_page_has_all_its_parts_in_order(whole: tuple[Study, Path, Report]) 
     page = page_of(study, results)
     assert page.startswith("# At which layer should sound and sight begin to talk, and what does")
     parts = ["Expect late fusion's result there.", found.answer, "| strategy |", "![mAP](mAP.png)",
-             "![cost](cost.png)", "![groups](groups.png)", "## By group", *found.notes, "## Words",
+             "![cost](cost.png)", "![layers-cost](layers-cost.png)", "![groups](groups.png)", "## By group", *found.notes, "## Words",
              "`0123456789ab`", "211 test", "torch 2.11.0", "`c0de00000001`",
              study.cells[0].key]  # fmt: skip
     places = [page.index(part) for part in parts]
@@ -197,7 +197,8 @@ def test_the_page_has_all_its_parts_in_order(whole: tuple[Study, Path, Report]) 
 def test_every_file_it_names_is_there_and_no_other(whole: tuple[Study, Path, Report]) -> None:
     study, results, found = whole
     names = {"report.md", "runs.csv"}
-    names |= {f"{name}.{kind}" for name in ("mAP", "cost", "groups") for kind in ("svg", "png")}
+    figures = ("mAP", "cost", "layers-cost", "groups")
+    names |= {f"{name}.{kind}" for name in figures for kind in ("svg", "png", "pdf")}
     assert {file.name for file in found.files} == names
     assert {file.name for file in (results / study.name).iterdir()} == names
 
