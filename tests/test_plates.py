@@ -25,7 +25,7 @@ from mbt_cli.study import Study, ask
 
 CLASSES = ("bark", "glow", "spark")
 CLIPS = 23
-SKILLS = {"late": 1.0, "bottleneck": 2.0, "cross_attention": 1.5, "self_attention": 1.2}
+SKILLS = {"late": 1.0, "bottleneck": 2.0, "cross_attention": 0.5}
 
 
 def manifest(groups: Mapping[str, tuple[str, ...]], classes: tuple[str, ...]) -> Manifest:
@@ -53,21 +53,26 @@ def few(name: str = "few") -> Grid:
 
 def record(
     results: Path, study: Study, one: Experiment, seed: int, *, skills: Sequence[float] = (),
-    checked: bool = True, losses: bool = True,
+    checked: bool = True, losses: bool = True, told: Mapping[str, float] | None = None,
+    lost: int = 0, done: bool = True,
 ) -> None:  # fmt: skip
-    """A finished run whose scores are drawn, class by class, at given skills."""
+    """A run whose scores are drawn, class by class, at given skills; validation may have been told
+    otherwise, and the last clips may be lost."""
     one, classes = one.at("training.seed", seed), study.data.classes
     rng = np.random.default_rng([seed, int(one.cell, 16)])
     labels = (rng.random((CLIPS, len(classes))) < 0.5).astype(float)
     labels[0], labels[1] = 1, 0
     lift = list(skills) or [SKILLS[one.model.fusion]] * len(classes)
     scores = rng.standard_normal(labels.shape) * 0.3 + labels * lift
+    names = [f"test/{i}" for i in range(CLIPS)]
+    if lost:
+        scores, labels, names = scores[:-lost], labels[:-lost], names[:-lost]
     found = figures_of(scores, labels, classes, groups=study.data.groups, multi_label=True)
     price = cost(one, len(classes))
     run = Record(run_folder(results, one.key))
     run.begin(one, {
         "cost": {"parameters": price.parameters, "macs": price.macs}, "classes": list(classes),
-        "left_out": {}, "code": "c0de00000001",
+        "left_out": {}, "code": "c0de00000001", "multi_label": True,
         "environment": {"versions": {"python": "3"}, "device_name": "it", "device": "cpu"},
     })  # fmt: skip
     for epoch in (1, 2, 3):
@@ -75,9 +80,13 @@ def record(
             run.row({"step": 2 * epoch + step, "epoch": epoch, "loss": 6.0 / epoch + step + seed})
         loss = {"loss": 8.0 / epoch} if losses else {}
         run.row({"epoch": epoch, "step": 2 * epoch, "validation": {"mAP": 0.2 * epoch} | loss})
-    run.evaluated(Evaluation(), found, scores, labels, [f"test/{i}" for i in range(CLIPS)])
+    run.evaluated(Evaluation(), found, scores, labels, names)
+    if not done:
+        return
+    found["classes"] |= {name: {"AP": value} for name, value in (told or {}).items()}
     best = found if checked else {name: v for name, v in found.items() if name != "classes"}
-    run.finish(seconds=8.0, epoch=3, validation=best)
+    gone = {f"test/{i}": "gone" for i in range(CLIPS - lost, CLIPS)}
+    run.finish(seconds=8.0, epoch=3, validation=best, lost=gone)
 
 
 def fill(study: Study, results: Path, seeds: int = 2, **how: Any) -> Findings:
@@ -127,7 +136,10 @@ def test_groups_and_probes_have_figures_where_there_are_any(tmp_path: Path) -> N
     assert "seen" in shown["groups"].says
     assert f"{found.best.name} loses most by sound shifted (+0.150)" in shown["probes"].says
     assert "probes" not in plates.plates(found, {"late fusion": {}})
-    assert len(shown["groups"].draw().axes) == 2
+    panel, _ = shown["groups"].draw().axes
+    areas = [area for cell in found.cells[1:3] for area in cell.test("groups", "seen", "AUC")]
+    dots = [line for line in panel.get_lines() if line.get_marker() == "."]
+    assert [float(y) for y in np.asarray(dots[0].get_ydata())] == areas
     assert shown["probes"].draw().axes
 
 
@@ -189,6 +201,34 @@ def test_gains_are_over_the_modality_that_is_better_on_validation(
     assert "gains" in plates.plates(bare)
     assert "spark" in plates.plates(bare)["gains"].says
     assert gains.missing(bare) is None
+
+
+def test_validation_alone_says_which_modality_is_better(bare: Findings, tmp_path: Path) -> None:
+    for modality, value in (("audio", 0.3), ("video", 0.1)):
+        skills = (0.0, 0.0, 0.0) if modality == "audio" else (3.0, 3.0, 3.0)
+        told = dict.fromkeys(CLASSES, value)
+        record(tmp_path, bare.study, alone(bare, modality), 0, skills=skills, told=told)
+    assert {row.over for row in gains.gains(bare)} == {"audio"}
+
+
+def test_a_run_that_is_not_finished_gives_no_gains(bare: Findings, tmp_path: Path) -> None:
+    record(tmp_path, bare.study, alone(bare, "audio"), 0)
+    record(tmp_path, bare.study, alone(bare, "video"), 0, done=False)
+    assert gains.gains(bare) == []
+
+
+def test_gains_are_on_the_clips_that_all_runs_scored(tmp_path: Path) -> None:
+    study = study_of(few())
+    for i, one in enumerate(study.experiments(1)):
+        record(tmp_path, study, one, 0, lost=5 * (i == 0), skills=(0.3, 0.3, 0.3))
+    found = findings_of(study, tmp_path)
+    for modality in ("audio", "video"):
+        record(tmp_path, study, alone(found, modality), 0, skills=(0.2, 0.2, 0.2))
+    common = frozenset(f"test/{i}" for i in range(CLIPS - 5))
+    one = gains.gains(found)[0]
+    runs = [found.best.runs[0], Record(run_folder(tmp_path, alone(found, one.over).key))]
+    ours, theirs = (run.figures_on(common)["classes"][one.name]["AP"] for run in runs)
+    assert one.values == (pytest.approx(ours - theirs),)
 
 
 def test_where_validation_has_no_classes_test_says_which_is_better(

@@ -187,7 +187,8 @@ def test_the_page_has_all_its_parts_in_order(whole: tuple[Study, Path, Report]) 
     page = page_of(study, results)
     assert page.startswith("# At which layer should sound and sight begin to talk, and what does")
     parts = ["Expect late fusion's result there.", found.answer, "| strategy |", "![mAP](mAP.png)",
-             "![cost](cost.png)", "![layers-cost](layers-cost.png)", "![groups](groups.png)", "## By group", *found.notes, "## Words",
+             "![cost](cost.png)", "![layers-cost](layers-cost.png)", "![groups](groups.png)",
+             "## By group", *found.notes, "## Words",
              "`0123456789ab`", "211 test", "torch 2.11.0", "`c0de00000001`",
              study.cells[0].key]  # fmt: skip
     places = [page.index(part) for part in parts]
