@@ -41,9 +41,15 @@ def pack(found: Findings, results: Path, most_bytes: int = MOST_BYTES) -> str:
     Raises MbtError where scores cannot be read, Unwritable.
     """
     path = results / found.study.name / NAME
-    packed = BytesIO()
+    packed, runs = BytesIO(), sorted(runs_of(found, results), key=lambda run: run.key)
+    if (kept := _kept(path)) is not None and kept == [
+        (f"runs/{run.key}/{name}", len(content), zlib.crc32(content))
+        for run in runs
+        for name, content in _files(run)
+    ]:
+        return ""
     with ZipFile(packed, "w") as archive:
-        for run in sorted(runs_of(found, results), key=lambda run: run.key):
+        for run in runs:
             for name, content in _files(run):
                 entry = ZipInfo(f"runs/{run.key}/{name}")  # of 1980, as all that says no time
                 entry.compress_type, entry.external_attr = ZIP_DEFLATED, 0o644 << 16
@@ -55,9 +61,8 @@ def pack(found: Findings, results: Path, most_bytes: int = MOST_BYTES) -> str:
                     f"The records are not packed into {path}: they would take more than"
                     f" {most_bytes / 1e6:,.0f} MB."
                 )
-    if _contents(packed) != _kept(path):
-        with whole(path) as file:
-            file.write(packed.getvalue())
+    with whole(path) as file:
+        file.write(packed.getvalue())
     return ""
 
 
@@ -126,17 +131,14 @@ def _plain(arrays: dict[str, np.ndarray]) -> bytes:
     return file.getvalue()
 
 
-def _contents(file: Path | BytesIO) -> list[tuple[str, int, int]]:
-    """Of an archive: every file's name, size and checksum."""
-    with ZipFile(file) as archive:
-        return [(one.filename, one.file_size, one.CRC) for one in archive.infolist()]
-
-
 def _kept(path: Path) -> list[tuple[str, int, int]] | None:
-    """The same of what was packed before; None where it is not there in full."""
+    """Every file's name, size and checksum in what was packed before; None where it is not there in
+    full."""
     try:
         with ZipFile(path) as archive:
-            return None if archive.testzip() else _contents(path)
+            if archive.testzip():
+                return None
+            return [(one.filename, one.file_size, one.CRC) for one in archive.infolist()]
     except DAMAGE:
         return None
 

@@ -10,11 +10,11 @@ from mbt_cli.contrasts import NO_STATEMENT, TINY, signed
 from mbt_cli.document import Column, Document, Items, Part, Row, Section, Table
 from mbt_cli.findings import Findings, machine
 from mbt_cli.moved import MOST, Moved, most
+from mbt_cli.names import plain
 from mbt_cli.pairs import Pairs, few, pairs, seeds
 from mbt_cli.runs import Run
 from mbt_cli.sides import sides
 from mbt_cli.statistics import POWER, Summary, summary
-from mbt_cli.study import plain
 from mbt_cli.words import count
 
 A_AND_B = (Column("A"), Column("B"))

@@ -8,9 +8,6 @@ from mbt_cli.findings import Cell, Findings
 from mbt_cli.runs import Run
 from mbt_cli.statistics import summary
 
-MOST = 4
-"""Cells beside each other."""
-
 Curve = dict[int, float]
 """A value at each epoch, from 1."""
 
@@ -34,12 +31,11 @@ def courses(found: Findings) -> list[Course]:
     """Of the chosen cell, of late fusion, and of the worst on validation: each once."""
     tried = [cell for cell in found.cells if cell.runs]
     worst = min(tried, key=lambda cell: summary(cell.validation(found.measure)).mean)
-    late = [cell for cell in tried if cell.late]
+    twin = found.best.experiment.at("model.fusion", "late").cell
+    late = [cell for cell in tried if cell.experiment.cell == twin]
     shown = {cell.name: cell for cell in (found.best, *late, worst)}
-    kept = [*shown.values()][:MOST] if worst.name in [*shown][:MOST] else [
-        *[*shown.values()][: MOST - 1], worst
-    ]  # fmt: skip
-    return [one for cell in kept if (one := course(cell, found)).training]
+    each = (course(cell, found) for cell in shown.values())
+    return [one for one in each if one.training]
 
 
 def mean(curves: Sequence[Curve]) -> Curve:

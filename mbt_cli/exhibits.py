@@ -14,7 +14,7 @@ from mbt_cli.statistics import LEVEL, summary
 from mbt_cli.study import Study
 from mbt_cli.tried import Tried
 
-CHOSEN, TIED = "best on validation", "tied"
+CHOSEN, TIED = "chosen", "tied"
 INTERVAL = f"{percent(1 - LEVEL)} interval"
 
 
@@ -25,38 +25,38 @@ def cells(found: Findings, told: Contrasts, frame: pd.DataFrame) -> Table:
     text = {name: all(str(v)[:1].isalpha() for v in frame[name]) for name in names}
     columns = [
         *(Column(name, number=not text[name]) for name in names),
-        Column("parameters", number=True, brief=False),
-        Column("GMACs per clip and view", number=True, brief=False),
-        Column("GFLOPs per clip and view", number=True, brief=False),
-        Column("MACs over late", number=True),
         Column("n", number=True),
         Column(f"test {measure}", number=True),
         Column(f"{measure} over late", number=True),
         Column(INTERVAL, number=True),
-        Column(f"validation {measure}", number=True, brief=False),
-        Column("s per run", number=True, brief=False),
         Column("remark"),
+        Column(f"validation {measure}", number=True, brief=False),
+        Column("MACs over late", number=True),
+        Column("GMACs per clip and view", number=True, brief=False),
+        Column("GFLOPs per clip and view", number=True, brief=False),
+        Column("parameters", number=True, brief=False),
+        Column("s per run", number=True, brief=False),
     ]
     rows = []
     for cell, row in zip(found.cells, _rows(frame), strict=True):
         texts = (
             *(str(row[name]) for name in names),
-            f"{row['parameters']:,}",
-            f"{row['GMACs']:#.4g}",
-            f"{row['GFLOPs']:#.4g}",
-            f"{row['over late']:+.1%}",
             str(row["n"]),
             _pair(row, measure),
             *_over(told.over_late(cell)),
-            _number(row[f"validation {measure}"]),
-            _number(row["seconds"], 1),
             _remark(row, told, cell),
+            _number(row[f"validation {measure}"]),
+            f"{row['over late']:+.1%}",
+            f"{row['GMACs']:#.4g}",
+            f"{row['GFLOPs']:#.4g}",
+            f"{row['parameters']:,}",
+            _number(row["seconds"], 1),
         )
         rows.append(Row(texts, strong=bool(row["chosen"])))
     return Table(tuple(columns), tuple(rows), (
         f"Test {measure}: mean ± spread over n seeds. {measure} over late: the difference from the"
         " late fusion of the same settings, with its interval over other seeds and other clips."
-        " Tied: zero is in the interval of its difference from the best."
+        " Chosen: best on validation. Tied: zero is in the interval of its difference from that."
     ))  # fmt: skip
 
 
@@ -102,14 +102,20 @@ def _figures(one: Contrast) -> tuple[str, ...]:
     return (
         signed(known.estimate),
         f"{signed(known.low)} to {signed(known.high)}",
-        f"{one.holm:.3f}" if one.holm is not None else "–",
-        f"{one.bh:.3f}" if one.bh is not None else "–",
+        _p(one.holm),
+        _p(one.bh),
         f"{errors.seeds:.4f}" if errors.seeds is not None else "–",
         f"{errors.clips:.4f}",
         f"{errors.detectable():.3f}" if tested else "–",
         (str(needed) if needed else "more clips") if tested else "–",
         str(len(known.seeds)),
     )
+
+
+def _p(p: float | None) -> str:
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def groups(study: Study, frame: pd.DataFrame) -> Table:

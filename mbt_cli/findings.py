@@ -13,9 +13,10 @@ from typing import Any
 from mbt_cli.cost import Cost, cost, overhead
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment
+from mbt_cli.names import plain, word
 from mbt_cli.runs import FAILED, Run
 from mbt_cli.statistics import ENOUGH_SEEDS, summary
-from mbt_cli.study import Study, differing, plain, word
+from mbt_cli.study import Study
 from mbt_cli.wiring import exchanges, layers
 from mbt_cli.words import count
 
@@ -184,22 +185,10 @@ def command(study: Study, seeds: int = ENOUGH_SEEDS) -> str:
     return shlex.join([*words, "--seeds", str(seeds)])
 
 
-def varied(study: Study) -> list[str]:
-    """The fields by which cells differ; the grid's own first."""
-    return list(dict.fromkeys([study.by, study.x, *differing(study.cells)]))
-
-
 def machine(run: Run) -> dict[str, str]:
     """What a run ran on: device and versions."""
     where = run.facts["environment"]
     return {"device": where["device_name"]} | dict(where["versions"])
-
-
-def columns(study: Study) -> list[str]:
-    """As few fields as tell the cells apart."""
-    points = [(cell.flat()[study.by], cell.flat()[study.x]) for cell in study.cells]
-    alike = len(set(points)) < len(points)
-    return varied(study) if alike else list(dict.fromkeys([study.by, study.x]))
 
 
 def cell_name(study: Study, one: Experiment) -> str:
@@ -207,5 +196,5 @@ def cell_name(study: Study, one: Experiment) -> str:
     values = one.flat()
     if one.model.fusion == "late" and study.x in FOREIGN_TO_LATE and study.by == "model.fusion":
         return "late fusion"
-    at = [f"{word(name)} = {plain(values[name])}" for name in columns(study)]
+    at = [f"{word(name)} = {plain(values[name])}" for name in study.columns]
     return " at ".join([str(plain(values[study.by])), ", ".join(at[1:])]) if at[1:] else at[0]

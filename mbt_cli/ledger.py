@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from mbt_cli.contrasts import Contrast, Contrasts
-from mbt_cli.findings import Cell, Findings, columns, machine, varied
+from mbt_cli.findings import Cell, Findings, machine
+from mbt_cli.names import plain, word
 from mbt_cli.statistics import summary
-from mbt_cli.study import plain, word
 
 FORMAT = 1
 """Of `report.json`."""
@@ -22,7 +22,7 @@ def table(found: Findings) -> pd.DataFrame:
     rows = []
     for cell in found.cells:
         values = cell.experiment.flat()
-        row: dict[str, Any] = {word(field): plain(values[field]) for field in columns(study)}
+        row: dict[str, Any] = {word(field): plain(values[field]) for field in study.columns}
         row |= {"parameters": cell.cost.parameters, "GMACs": cell.cost.gmacs}
         row |= {"GFLOPs": cell.cost.gflops, "over late": cell.overhead, "n": len(cell.runs)}
         row |= _numbers(measure, cell.test(measure))
@@ -40,7 +40,7 @@ def runs_table(found: Findings) -> pd.DataFrame:
     validation, rows = f"validation {found.measure}", []
     for run, figures in found.figures:
         values = run.experiment.flat()
-        row = {"key": run.key} | {field: plain(values[field]) for field in varied(found.study)}
+        row = {"key": run.key} | {field: plain(values[field]) for field in found.study.varied}
         row |= {"seed": values["training.seed"], "parameters": run.cost.parameters}
         row |= {"gmacs": run.cost.gmacs, "gflops": run.cost.gflops}
         row |= {name: v for name, v in figures.items() if not isinstance(v, dict | list)}
@@ -93,7 +93,7 @@ def _cell(found: Findings, cell: Cell) -> dict[str, Any]:
     values, measure = cell.experiment.flat(), found.measure
     return {
         "name": cell.name,
-        "settings": {field: plain(values[field]) for field in varied(found.study)},
+        "settings": {field: plain(values[field]) for field in found.study.varied},
         "parameters": cell.cost.parameters,
         "macs": cell.cost.macs,
         "over_late": cell.overhead,

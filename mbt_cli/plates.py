@@ -1,7 +1,7 @@
 """Which figures a study has, and what is to be seen in each."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from mbt_cli.draw.shades import Shade
 from mbt_cli.findings import FOREIGN_TO_LATE, Cell, Findings
 from mbt_cli.gains import gains
 from mbt_cli.ghosts import Comparison, comparison
+from mbt_cli.names import plain, word
 from mbt_cli.sheet import legible, save
-from mbt_cli.study import Study, plain, word
+from mbt_cli.study import Study
 
 AXES = {
     "model.fusion_layer": ("$L_f$", "the number of layers before fusion starts"),
@@ -50,7 +51,7 @@ def drawn(found: Findings, folder: Path, drops: Drops | None = None) -> list[doc
 def plates(found: Findings, drops: Drops | None = None) -> dict[str, Plate]:
     """The figures of a study by the names of their files; `drops` are those of its probes."""
     study, measure = found.study, f"{found.measure} on test"
-    marks, beside = _marks(found, found.measure), _compared(found, found.measure)
+    marks, beside = _marks(found), _compared(found, found.measure)
     axis = _axis(found, beside)
     price = f"{measure}, against the cost of a forward pass"
     shown = {
@@ -72,13 +73,13 @@ def plates(found: Findings, drops: Drops | None = None) -> dict[str, Plate]:
         )
     if study.data.groups:
         groups = study.data.groups
-        panels = {(g, meaning(study, g)): _marks(found, "groups", g, "AUC") for g in groups}
+        panels = {(g, meaning(study, g)): _of_group(found, marks, g) for g in groups}
         title, axis = "Which labels are learned, by where their answer lies", _axis(found)
         shown["groups"] = Plate(
             sights.groups(panels), partial(curves.panels, panels, axis, title, "AUC on test", 0.5)
         )
     if each := gains(found):
-        title = f"What {found.best.name} gains over the better single modality, class by class"
+        title = f"What {found.best.name} gains over a modality alone, by class"
         shown["gains"] = Plate(sights.gains(each), partial(gained.dots, each, legible(title)))
     if told := courses(found):
         shown["learning"] = Plate(
@@ -86,7 +87,8 @@ def plates(found: Findings, drops: Drops | None = None) -> dict[str, Plate]:
             partial(learning.curves, told, "How training went",
                     f"validation {found.measure}", _regularised(found)),
         )  # fmt: skip
-    if drops and any(any(of.values()) for of in drops.values()):
+    drops = dict(sorted((drops or {}).items(), key=lambda one: one[0] != found.best.name))
+    if any(any(of.values()) for of in drops.values()):
         lines = {cell.name: str(cell.experiment.flat()[study.by]) for cell in found.cells}
         title = f"How far {found.measure} on test drops when something is disturbed"
         shown["probes"] = Plate(
@@ -107,15 +109,21 @@ def meaning(study: Study, group: str) -> str:
     return study.data.says.get(group, ", ".join(study.data.groups[group]))
 
 
-def _marks(found: Findings, *path: str) -> list[Mark]:
+def _marks(found: Findings) -> list[Mark]:
     study, classes, marks = found.study, len(found.study.data.classes), []
     for cell in found.cells:
         values = cell.experiment.flat()
         place = None if _level(found, cell) else str(plain(values[study.x]))
-        line, seeds = str(plain(values[study.by])), tuple(cell.test(*path))
+        line, seeds = str(plain(values[study.by])), tuple(cell.test(found.measure))
         published = as_published(cell.experiment, classes) / 1e9
         marks.append(Mark(line, place, seeds, cell.cost.gmacs, published, cell.silent))
     return marks
+
+
+def _of_group(found: Findings, marks: Sequence[Mark], group: str) -> list[Mark]:
+    """The same marks by a group's AUC."""
+    return [replace(mark, values=tuple(cell.test("groups", group, "AUC")))
+            for cell, mark in zip(found.cells, marks, strict=True)]  # fmt: skip
 
 
 def _level(found: Findings, cell: Cell) -> bool:

@@ -16,7 +16,8 @@ from mbt_cli.dataset import Synthetic
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Experiment
 from mbt_cli.grid import Grid
-from mbt_cli.study import TOLD, differing, plain
+from mbt_cli.names import differing, plain
+from mbt_cli.study import TOLD
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 from rich.console import Group
 from rich.text import Text
 
-from mbt_cli import ledger, plates
+from mbt_cli import archive, ledger, plates
 from mbt_cli.contrasts import Contrasts, contrasts
 from mbt_cli.document import Document, Figure, console, html, latex, markdown
 from mbt_cli.exhibits import cells
@@ -21,6 +22,9 @@ from mbt_cli.sheet import KINDS
 from mbt_cli.study import Study
 from mbt_cli.symptoms import symptoms
 from mbt_cli.tried import Tried, tried
+
+PRINTED = ("parameters", "GMACs per clip and view")
+"""Columns of the table for LaTeX, beside those that a terminal shows."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class Report:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     files: tuple[Path, ...]
+    own: bool
+    """Whether it was made of runs that are here."""
+    trouble: str
+    """Why their records were not packed beside it; empty where they were."""
 
     @property
     def answer(self) -> str:
@@ -42,20 +50,28 @@ class Report:
     def __rich__(self) -> Group:
         """All that a terminal shows."""
         pages = (str(file) for file in self.files if file.suffix[1:] not in KINDS)
-        return Group(console.page(self.document), *map(Text, ("", *pages)))
+        said = (self.trouble,) if self.trouble else ()
+        return Group(console.page(self.document), *map(Text, ("", *said, *pages)))
 
 
 def report(study: Study, results: Path) -> Report:
-    """Writes a study's report into its folder. Raises MbtError where no run is finished."""
-    seen, folder = _seen(study, results), results / study.name
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures = plates.drawn(seen.found, folder, seen.tried.drops)
-    made, written = seen.document(pictures), list[Path]()
-    for name, text in seen.texts(made, folder).items():
-        write_text(folder / name, text)
-        written.append(folder / name)
-    figures = [folder / f"{one.name}.{kind}" for one in pictures for kind in KINDS]
-    return Report(seen.table, seen.told, made, seen.notes, seen.warnings, (*written, *figures))
+    """Writes a study's report into its folder: from its runs, or where there are none from the
+    records that were packed beside an earlier report. Raises MbtError where there are neither."""
+    folder = results / study.name
+    packed, own = folder / archive.NAME, any(study.runs_of(results).values())
+    with archive.unpacked(packed) if packed.exists() and not own else nullcontext(results) as at:
+        seen = _seen(study, at)
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures = plates.drawn(seen.found, folder, seen.tried.drops)
+        made, written = seen.document(pictures), list[Path]()
+        for name, text in seen.texts(made, folder).items():
+            write_text(folder / name, text)
+            written.append(folder / name)
+        trouble = archive.pack(seen.found, results) if own else ""
+    written += [packed] if packed.exists() else []
+    written += [folder / f"{one.name}.{kind}" for one in pictures for kind in KINDS]
+    told = (seen.notes, seen.warnings, tuple(written), own, trouble)
+    return Report(seen.table, seen.told, made, *told)
 
 
 def texts(study: Study, records: Path, folder: Path) -> dict[str, str]:
@@ -89,7 +105,7 @@ class _Seen:
             "report.md": markdown.page(made),
             "report.html": html.page(made, folder),
             "table.tex": latex.table(
-                main, f"{made.title} {made.answer}", f"tab:{self.found.study.name}"
+                main.of(PRINTED), f"{made.title} {made.answer}", f"tab:{self.found.study.name}"
             ),
             "runs.csv": ledger.runs_table(self.found).to_csv(index=False, lineterminator="\n"),
             "report.json": json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n",

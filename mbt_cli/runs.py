@@ -32,6 +32,8 @@ from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.metrics import Figures, figures
 
 RUNNING, FINISHED, FAILED = "running", "finished", "failed"
+DAMAGE = (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error)
+"""What reading arrays may raise that are not there, or not whole."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,12 @@ class Run:
 
         Raises MbtError where they are not there, or damaged.
         """
+        path = self.evaluation(how) / "scores.npz"
         try:
-            with np.load(self.evaluation(how) / "scores.npz") as arrays:
+            with path.open("rb") as file, np.load(file) as arrays:
                 # where each clip is its own group, a record need not say so
                 return {"groups": arrays["names"], **arrays}
-        except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
+        except DAMAGE as error:
             raise MbtError(
                 f"The scores of run {self.key} cannot be read ({error}). Remove it and run its"
                 f" ablate command again: mbt-cli runs remove {self.key}"
@@ -134,10 +137,11 @@ class Run:
     def draws(self, how: Evaluation, digest: str) -> np.ndarray | None:
         """What the measure comes to on other draws of the clips (`resample.py`), where it was kept
         of these very scores."""
+        path = self.evaluation(how) / "draws.npz"
         try:
-            with np.load(self.evaluation(how) / "draws.npz") as arrays:
+            with path.open("rb") as file, np.load(file) as arrays:
                 return arrays["values"] if str(arrays["digest"]) == digest else None
-        except (OSError, ValueError, KeyError, BadZipFile):
+        except DAMAGE:
             return None
 
     @property

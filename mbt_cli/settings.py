@@ -5,8 +5,9 @@ they are by a class variable (a tag), which is stored with their fields and cann
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from hashlib import blake2b
 from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
@@ -26,8 +27,13 @@ def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 def tags(tree: Any) -> dict[str, str]:
     """The class variables by which a member of a union says which it is."""
-    hints = get_type_hints(type(tree))
-    return {name: getattr(tree, name) for name, hint in hints.items() if _is_tag(hint)}
+    kind: Hashable = type(tree)
+    return {name: getattr(tree, name) for name in _tags_of(kind)}
+
+
+@cache
+def _tags_of(kind: type) -> tuple[str, ...]:
+    return tuple(name for name, hint in get_type_hints(kind).items() if _is_tag(hint))
 
 
 def put(tree: T, name: str, value: Any, settable: Iterable[str]) -> T:

@@ -12,6 +12,7 @@ from textwrap import wrap
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
@@ -54,6 +55,37 @@ def legible(text: str, most: int = 200) -> str:
     return "".join(c if ord(c) in _glyphs() else "□" for c in line).replace("$", r"\$")
 
 
+def fitted(text: str, inches: float, size: float) -> str:
+    """The same, shortened to a width at a font size."""
+    most = 200
+    while extent(legible(text, most), size) > inches and most > 3:
+        most -= 1
+    return legible(text, most)
+
+
+def lines(text: str, inches: float, size: int | float) -> list[str]:
+    """Text that is legible already, in lines of at most this width."""
+    most = max(round(inches * 160 / size), 4)
+    found = wrap(text, most)
+    while most > 4 and any(extent(line, size) > inches for line in found):
+        most -= 1
+        found = wrap(text, most)
+    return found
+
+
+def extent(text: str, size: int | float) -> float:
+    """The width of a line at a font size, in inches."""
+    return size / 72 * sum(map(_advance, text.replace(r"\$", "").replace("$", "")))
+
+
+@cache
+def _advance(character: str) -> float:
+    """In ems."""
+    font = get_font(findfont(PAPER["font.family"]))
+    font.set_size(100, 72)
+    return float(font.load_char(ord(character)).linearHoriAdvance) / 65536 / 100
+
+
 @cache
 def _glyphs() -> frozenset[int]:
     return frozenset(get_font(findfont(PAPER["font.family"])).get_charmap())
@@ -62,75 +94,100 @@ def _glyphs() -> frozenset[int]:
 def page(
     title: str, legend: Sequence[Line2D], caption: str, *, width: float, height: float,
     rows: int = 1, columns: int = 1, names: float = 0.1, share: Literal["all", "row"] = "all",
-    left: float = 0.78,
+    left: float = 0.78, between: float = 0.85,
 ) -> tuple[Figure, list[Axes]]:  # fmt: skip
     """A page of axes (sizes in inches): title, legend above them, caption below.
 
-    `share` says which axes have one y: all, or those of a row; `left` is the room for its words.
+    `share` says which axes have one y: all, or those of a row; `left` is the room for its words,
+    `between` that between rows.
     """
-    lines = wrap(title, round(width * 10.4))
-    across = _across(legend, width)
-    head = 0.16 + 0.23 * len(lines)
-    top = head + 0.1 + 0.23 * ceil(len(legend) / across) + names
-    notes = wrap(caption, round(width * 15))
+    heads, notes = lines(title, 0.86 * width, 11), lines(caption, width - 0.24, 9)
+    short = [entry for entry in legend if _wide(entry) < 3.4]
+    long = [entry for entry in legend if entry not in short]
+    across = _across(short, width)
+    head = 0.16 + 0.23 * len(heads)
+    below = head + 0.23 * ceil(len(short) / across)
+    top = below + 0.23 * len(long) + 0.1 + names
     foot = 0.72 + 0.18 * len(notes)
     total = top + height + foot
     figure = Figure(figsize=(width, total))
     margin, inch = 0.12 / width, 1 / total
-    figure.text(margin, 1 - 0.12 * inch, "\n".join(lines), va="top", weight="bold", fontsize=11)
+    figure.text(margin, 1 - 0.12 * inch, "\n".join(heads), va="top", weight="bold", fontsize=11)
     figure.text(margin, 0.1 * inch, "\n".join(notes), va="bottom", fontsize=9, color=FAINT)
-    by_row = [entry for i in range(across) for entry in legend[i::across]]
-    figure.legend(
-        handles=by_row, loc="upper left", bbox_to_anchor=(margin / 2, 1 - head * inch),
-        ncols=across, frameon=False, borderaxespad=0.2, handlelength=2.6, columnspacing=1.6,
-    )  # fmt: skip
-    each = (height - 0.85 * (rows - 1)) / rows
+    by_row = [entry for i in range(across) for entry in short[i::across]]
+    for entries, at, columns_ in ((by_row, head, across), (long, below, 1)):
+        figure.legend(
+            handles=entries, loc="upper left", bbox_to_anchor=(margin / 2, 1 - at * inch),
+            ncols=columns_, frameon=False, borderaxespad=0.2, handlelength=2.6, columnspacing=1.6,
+        )  # fmt: skip
+    each = (height - between * (rows - 1)) / rows
     axes = figure.subplots(rows, columns, squeeze=False, sharey=share, gridspec_kw={
         "left": left / width, "right": 1 - 0.35 / width,
         "top": 1 - top * inch, "bottom": foot * inch,
-        "hspace": 0.85 / each, "wspace": 0.1,
+        "hspace": between / each, "wspace": 0.1,
     })  # fmt: skip
     return figure, list(axes.flat)
 
 
 def _across(legend: Sequence[Line2D], width: float) -> int:
     """As many entries beside each other as there is room for."""
-    wide = [0.72 + 0.082 * len(str(entry.get_label())) for entry in legend]
+    wide = list(map(_wide, legend))
     for n in range(min(len(wide), 5), 1, -1):
         if sum(max(wide[i::n]) for i in range(n)) <= width - 0.1:
             return n
     return 1
 
 
+def _wide(entry: Line2D) -> float:
+    return 0.75 + extent(str(entry.get_label()), 10.5)
+
+
 def ticks(ax: Axes, places: Sequence[str], most: int, *, thin: bool) -> None:
     """Names the places of x, 0, 1, ..; only so many where they may be thinned out."""
-    every = ceil(len(places) / most) if thin else 1
-    room = max(8, 90 // max(len(places), 1))
-    shown = ["\n".join(wrap(legible(place, 2 * room + 8), room)) for place in places[::every]]
-    ax.set_xticks(range(0, len(places), every), shown)
+    shown = places[:: ceil(len(places) / most) if thin else 1]
+    room = room_of(ax) / max(len(shown), 1) - 0.08
+    names = ["\n".join(lines(fitted(place, 2 * room, 10.5), room, 10.5)[:3]) for place in shown]
+    ax.set_xticks([places.index(place) for place in shown], names)
     ax.set_xlim(-0.5, len(places) - 0.5)
 
 
+def room_of(ax: Axes) -> float:
+    """The width of axes in inches."""
+    return float(ax.bbox.width) / ax.figure.dpi
+
+
 def label(ax: Axes, labels: Sequence[Label], dots: Sequence[tuple[float, float]]) -> None:
-    """Writes each label above or below its point, as near as nothing is in its way."""
+    """Writes each label beside its point, within the axes and as near as nothing is in its way; a
+    thin line leads to one that is far."""
     ax.autoscale_view()
     inch = ax.figure.dpi
-    taken = [_box(ax.transData.transform(dot) * 72 / inch, 3.0, 3.0) for dot in dots]
+    taken = np.array([_box(ax.transData.transform(dot) * 72 / inch, 3.0, 3.0) for dot in dots])
+    low, high = np.reshape(ax.bbox.extents, (2, 2)) * 72 / inch
     for x, y, text, colour, side in labels:
         at = ax.transData.transform((x, y)) * 72 / inch
-        for up in range(12, 90, 3):
-            box = _box((at[0], at[1] + side * up), 3.2 * len(text) + 1, 5.0)
-            if not any(_overlap(box, other) for other in taken):
-                break
-        taken.append(box)
-        ax.annotate(text, (x, y), (0, side * up), "data", "offset points", ha="center", va="center",
-                    fontsize=9, color=colour, zorder=5)  # fmt: skip
+        half = 36 * extent(text, 9) + 1
+        offsets = [(aside * (half + 5), up * side * away) for away in range(12, 120, 4)
+                   for up in (1, -1) for aside in (0, 0.5, -0.5, 1, -1)]  # fmt: skip
+        boxes = np.array([_box(at + offset, half, 5.5) for offset in offsets])
+        inside = (boxes[:, :2] >= low).all(axis=1) & (boxes[:, 2:] <= high).all(axis=1)
+        free = [i for i in np.flatnonzero(inside) if not _overlaps(boxes[i], taken).any()]
+        chosen = int(free[0]) if free else 0
+        taken = np.vstack([taken, boxes[chosen]])
+        far = abs(offsets[chosen][1]) > 20
+        ax.annotate(
+            text, (x, y), offsets[chosen], "data", "offset points", ha="center", va="center",
+            fontsize=9, color=colour, zorder=5,
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "alpha": 0.6,
+                        "shrinkA": 0, "shrinkB": 3} if far else None,
+        )  # fmt: skip
 
 
-def _box(at: Any, half_width: float, half_height: float) -> tuple[float, float, float, float]:
+def _box(at: np.ndarray, half_width: float, half_height: float) -> tuple[float, ...]:
     x, y = map(float, at)
     return x - half_width, y - half_height, x + half_width, y + half_height
 
 
-def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _overlaps(one: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which of the boxes overlap this one."""
+    low, high = np.maximum(one[:2], others[:, :2]), np.minimum(one[2:], others[:, 2:])
+    return (low < high).all(axis=1)

@@ -48,7 +48,9 @@ def costs(marks: Sequence[Mark]) -> str:
     for line in lines:
         mine = [mark for mark in marks if mark.line == line]
         run, told = [m.gmacs for m in mine], [m.published for m in mine]
-        said.append(f"{line} {_span(run)}" + (f" ({_span(told)} as published)" * (told != run)))
+        said.append(
+            f"{_name(line)} {_span(run)}" + (f" ({_span(told)} as published)" * (told != run))
+        )
     return f"GMACs of a forward pass: {'; '.join(said)}."
 
 
@@ -57,18 +59,19 @@ def groups(panels: Mapping[tuple[str, str], Sequence[Mark]]) -> str:
     said = []
     for (name, _), marks in panels.items():
         means = [summary(mark.values).mean for mark in marks if mark.values]
-        said += [f"{name} {_span(means, '.2f')}"] if means else []
+        said += [f"{_name(name)} {_span(means, '.2f')}"] if means else []
     return f"AUC on test by group of labels, lowest to highest cell: {'; '.join(said)}."
 
 
 def gains(rows: Sequence[Gain]) -> str:
     """Of the gains by class, the largest first."""
-    better = sum(row.mean > 0 for row in rows)
-    most, least = rows[0], rows[-1]
+    better, worse = (sum(sign * row.mean >= 0.01 for row in rows) for sign in (1, -1))
+    most, least = (
+        f"{_name(row.name)} ({row.mean:+.3f} over {row.over} alone)" for row in (rows[0], rows[-1])
+    )
     return (
-        f"Average precision gained by fusing, class by class: more than 0 in {better} of"
-        f" {count(len(rows), 'class')}; most for {most.name} ({most.mean:+.3f} over {most.over}"
-        f" alone), least for {least.name} ({least.mean:+.3f} over {least.over} alone)."
+        f"Average precision gained by fusing, class by class: of {count(len(rows), 'class')},"
+        f" {better} gain 0.01 or more and {worse} lose as much; most for {most}, least for {least}."
     )
 
 
@@ -93,7 +96,7 @@ def probes(drops: Drops, measure: str) -> str:
         means = {probe: fmean(values) for probe, values in of.items() if values}
         if means:
             worst = max(means, key=lambda probe: means[probe])
-            said.append(f"{cell} loses most by {worst} ({means[worst]:+.3f})")
+            said.append(f"{cell} loses most by {_name(worst)} ({means[worst]:+.3f})")
     return f"Drop of {measure} on test by probe: {'; '.join(said[:LISTED])}."
 
 
@@ -104,7 +107,13 @@ def published(beside: Comparison) -> str:
 
 
 def _cell(mark: Mark) -> str:
-    return mark.line if mark.place is None else f"{mark.line} at {mark.place}"
+    return mark.line if mark.place is None else f"{_name(mark.line)} at {_name(mark.place)}"
+
+
+def _name(text: str) -> str:
+    """A label of somebody's own, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:58]} …"
 
 
 def _span(values: Sequence[float], form: str = "#.4g") -> str:

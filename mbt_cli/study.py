@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,10 @@ from mbt_cli.experiment import Experiment
 from mbt_cli.files import sweep, write, writing
 from mbt_cli.grid import Grid
 from mbt_cli.metrics import primary
+from mbt_cli.names import differing, plain, word
 from mbt_cli.recipes import recipe as recipe_of
 from mbt_cli.runs import FINISHED, Run, recorded
 
-WORDS = {"model.fusion": "strategy", "model.fusion_layer": "L_f", "model.bottlenecks": "B"}
-"""Fields the house has a word for; others go by the last part of their name."""
 TOLD = ("model.fusion", "model.fusion_layer", "model.modalities")
 """Fields that a run's own title tells."""
 
@@ -80,6 +80,18 @@ class Study:
     def further(self) -> list[str]:
         """The fields that vary and that a run's own title does not tell."""
         return [name for name in dict.fromkeys((self.by, self.x)) if name not in TOLD]
+
+    @cached_property
+    def varied(self) -> list[str]:
+        """The fields by which cells differ; the grid's own first."""
+        return list(dict.fromkeys([self.by, self.x, *differing(self.cells)]))
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """As few fields as tell the cells apart."""
+        flat = [cell.flat() for cell in self.cells]
+        alike = len({(one[self.by], one[self.x]) for one in flat}) < len(flat)
+        return self.varied if alike else list(dict.fromkeys([self.by, self.x]))
 
     def title(self, one: Experiment) -> str:
         """A run of this study in few words."""
@@ -186,22 +198,6 @@ def title(one: Experiment, studies: Iterable[Study]) -> str:
     fields = dict.fromkeys(name for study in studies for name in study.further)
     said = [f" {word(name)}={plain(values[name])}" for name in fields]
     return f"{one.title}{''.join(said)} seed {one.training.seed}"
-
-
-def differing(cells: Sequence[Experiment]) -> list[str]:
-    """The fields that are not the same in all of these cells."""
-    flat = [cell.flat() for cell in cells]
-    return [name for name in flat[0] if len({repr(one.get(name)) for one in flat}) > 1]
-
-
-def word(field: str) -> str:
-    """A field as a column's name."""
-    return WORDS.get(field, field.split(".")[-1])
-
-
-def plain(value: Any) -> Any:
-    """A value as a table shows it."""
-    return " + ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def studies(results: Path) -> dict[str, Study]:

@@ -15,10 +15,11 @@ from mbt_cli.columns import Column, page, table
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.experiment import Evaluation
 from mbt_cli.measure import MIB, WARM_UP, Measured
+from mbt_cli.names import plain, word
 from mbt_cli.prices import Price
 from mbt_cli.published import CONVENTIONS, SOURCE, Point, farthest
 from mbt_cli.runs import FAILED, Run
-from mbt_cli.study import Study, plain, word
+from mbt_cli.study import Study
 from mbt_cli.terminal import headline
 from mbt_cli.words import count
 

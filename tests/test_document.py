@@ -228,7 +228,7 @@ def test_a_narrow_terminal_wraps_texts_and_no_number():
         )
 
 
-def test_a_terminal_shows_all_of_a_word_that_is_wider_than_itself():
+def test_a_terminal_shows_all_of_a_word_that_is_wider_than_the_terminal():
     said = shown(mentions("x" * 199))
     assert max(map(len, said.splitlines())) == 80
     assert said.count("x") == 11 * 199

@@ -4,6 +4,7 @@ Sentences are plain text in which `backticks` mark code. Nothing else in them is
 like it (a label of somebody's dataset may be anything) is shown as it stands.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -34,6 +35,12 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     caption: str = ""
+
+    def of(self, names: Collection[str]) -> "Table":
+        """The same of fewer columns: the brief ones, and these."""
+        kept = [i for i, one in enumerate(self.columns) if one.brief or one.name in names]
+        rows = (Row(tuple(row.texts[i] for i in kept), row.strong) for row in self.rows)
+        return Table(tuple(self.columns[i] for i in kept), tuple(rows), self.caption)
 
 
 @dataclass(frozen=True)

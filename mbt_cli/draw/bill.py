@@ -5,13 +5,25 @@ official code would, of the same cell: only where that differs.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import chain, pairwise
 from math import ceil
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mbt_cli.draw.marks import LATE, Axis, Mark, by_line, caption, dots, face, legend, words
+from mbt_cli.draw.marks import (
+    LATE,
+    Axis,
+    Mark,
+    by_line,
+    caption,
+    dots,
+    face,
+    legend,
+    spots,
+    words,
+)
 from mbt_cli.draw.shades import Shade, shades
 from mbt_cli.sheet import FAINT, Label, label, legible, page, ticks
 from mbt_cli.statistics import summary
@@ -21,45 +33,49 @@ CROWD = 40
 
 
 def against_cost(marks: Sequence[Mark], axis: Axis, title: str, measure: str) -> Figure:
-    """The measure against cost, with the front: the cells that no other beats in both."""
-    scale, unit = _unit(marks)
-    best = front(marks)
-    step = Line2D([], [], color=FAINT, lw=0.9, label="front: none is better and cheaper")
-    beside = f"{'Numbers' if axis.ordered else 'Words'}: {axis.label}."
-    said = f"{caption(marks, band=False)} {beside if len(marks) <= CROWD else ''}".strip()
-    entries = [*legend(marks, axis, level=False), *_hollow(marks), *([step] if best else [])]
+    """The measure against cost, with the Pareto front: the cells that no other beats in both."""
+    (scale, unit), crowd = _unit(marks), len(marks) > CROWD
+    line = Line2D([], [], color=FAINT, lw=0.9, label="Pareto front")
+    entries = [*legend(marks, axis, level=False), *_hollow(marks), line]
+    said = f"{caption(marks, band=False)} Pareto front: the cells that no other beats in both."
+    if not crowd:
+        said += f" {'Numbers' if axis.ordered else 'Words'}: {axis.label}."
     figure, (ax,) = page(title, entries, said, width=7.6, height=4.2)
     ax.grid(True, axis="x")
     ax.xaxis.set_major_locator(MaxNLocator(6))
+    best = front(marks)
     ends = [(scale * mark.gmacs, summary(mark.values).mean) for mark in best]
-    ax.plot(*zip(*ends, strict=True), color=FAINT, lw=0.9, drawstyle="steps-post", zorder=1.8)
+    steps = list(chain(*([(x, y), (after, y)] for (x, y), (after, _) in pairwise(ends)), ends[-1:]))
+    ax.plot(*zip(*steps, strict=True), color=FAINT, lw=0.9, zorder=1.8)
     named = axis.places[:: ceil(len(axis.places) / 6)] if axis.ordered else axis.places
     first: list[Label] = []
     labels: list[Label] = []
-    taken = list(ends)
+    taken = _on(steps)
     for turn, (mine, (colour, marker, dashes)) in enumerate(by_line(marks)):
+        if not mine:
+            continue
         means = [summary(mark.values).mean for mark in mine]
+        xs, others = ([scale * g for g in of] for of in zip(*map(_costs, mine), strict=True))
+        size, side = max(10 - 1.5 * turn, 5.0) * (0.7 if crowd else 1), -1 if turn % 2 else 1
         if axis.ordered:
-            xs = [scale * mark.gmacs for mark in mine]
             ax.plot(xs, means, color=colour, ls=dashes, lw=1.2, alpha=0.6)
-        size, side = max(10 - 1.5 * turn, 5.0), -1 if turn % 2 else 1
-        for mark, mean in zip(mine, means, strict=True):
-            x, other = scale * mark.gmacs, scale * mark.published
-            if _differs(mark):
-                ax.plot([x, other], [mean, mean], color=colour, lw=0.7, alpha=0.35, zorder=1.6)
-                ax.plot(other, mean, marker, **face(colour, 0.75 * size, hollow=True))
-                taken.append((other, mean))
-            dots(ax, x, mark, colour, 6.0)
-            ax.plot(x, mean, marker, **face(colour, size, silent=mark.silent))
-            taken += [(x, value) for value in (*mark.values, mean)]
+        if any(map(_differs, mine)):
+            ax.hlines(means, xs, others, color=colour, lw=0.7, alpha=0.35, zorder=1.6)
+            look = face(colour, 0.75 * size, hollow=True)
+            ax.plot(others, means, marker, ls="", **look | {"zorder": 3})
+        dots(ax, xs, mine, colour, 6.0)
+        spots(ax, xs, means, mine, colour, marker, size)
+        taken += [*zip(xs, means, strict=True), *zip(others, means, strict=True)]
+        taken += [(x, y) for x, mark in zip(xs, mine, strict=True) for y in mark.values]
+        for x, mean, mark in zip(xs, means, mine, strict=True):
             if mark in best:
                 first.append((x, mean, _name(mark), colour, side))
-            elif len(marks) <= CROWD and (mark.place is None or mark.place in named):
+            elif not crowd and (mark.place is None or mark.place in named):
                 labels.append((x, mean, legible(mark.place or LATE, 24), colour, side))
     ax.set_xlabel(f"{unit} for one clip and one view")
     ax.set_ylabel(measure)
     ax.margins(x=0.08 if axis.ordered else 0.14, y=0.14)
-    label(ax, [*first, *labels], taken)
+    label(ax, [*labels, *first], taken)
     return figure
 
 
@@ -70,11 +86,14 @@ def cost_along(
     scale, unit = _unit(marks)
     marks = [mark for mark in marks if mark.values]
     entries = [*legend(marks, axis), *_hollow(marks), *shades(ghosts)]
-    said = " ".join(dict.fromkeys(ghost.says for ghost in ghosts))
+    said = "Filled: as executed, multiply-accumulates of matrix products."
+    if any(map(_differs, marks)):
+        said += " Hollow: in the form of the official code, of the same output."
+    said = " ".join([said, *dict.fromkeys(ghost.says for ghost in ghosts)])
     figure, (ax,) = page(title, entries, said, width=7.6, height=3.4)
     for ghost, look in zip(ghosts, shades(ghosts), strict=True):
         points = tuple((place, scale * y, std) for place, y, std in ghost.points)
-        Shade(ghost.name, points, ghost.says).draw(ax, axis, look)
+        Shade(ghost.name, points, ghost.says).draw(ax, axis, look, on_top=True)
     for mine, (colour, marker, dashes) in by_line(marks):
         for mark in (mark for mark in mine if mark.place is None):
             ax.axhline(scale * mark.gmacs, color=colour, ls=dashes, lw=1.6, zorder=1.5)
@@ -86,8 +105,7 @@ def cost_along(
             ax.plot(xs, ys, marker=marker, ls=dashes, lw=0.8, **thin)
         ys = [scale * mark.gmacs for mark in placed]
         ax.plot(xs, ys, color=colour, ls=dashes, lw=1.6, zorder=2)
-        for x, y, mark in zip(xs, ys, placed, strict=True):
-            ax.plot(x, y, marker, **face(colour, 6.0, silent=mark.silent))
+        spots(ax, xs, ys, placed, colour, marker, 6.0)
     ticks(ax, axis.places, 16, thin=axis.ordered)
     ax.set_xlabel(axis.label)
     ax.set_ylabel(f"{unit.split(':')[0]} a clip and view")
@@ -103,6 +121,17 @@ def front(marks: Iterable[Mark]) -> list[Mark]:
         if not found or summary(mark.values).mean > summary(found[-1].values).mean:
             found.append(mark)
     return found
+
+
+def _on(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Points along a line, so that no label is written over it."""
+    parts = [i / 40 for i in range(41)]
+    return [(a + part * (c - a), b + part * (d - b))
+            for (a, b), (c, d) in pairwise(corners) for part in parts]  # fmt: skip
+
+
+def _costs(mark: Mark) -> tuple[float, float]:
+    return mark.gmacs, mark.published
 
 
 def _differs(mark: Mark) -> bool:

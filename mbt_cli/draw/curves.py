@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mbt_cli.draw.marks import Axis, Mark, by_line, caption, dots, face, legend
+from mbt_cli.draw.marks import Axis, Mark, by_line, caption, dots, legend, spots
 from mbt_cli.draw.shades import Shade, shades
-from mbt_cli.sheet import FAINT, legible, page, ticks
+from mbt_cli.sheet import FAINT, fitted, page, room_of, ticks
 from mbt_cli.statistics import summary
 
 
@@ -19,7 +19,9 @@ def along(
 ) -> Figure:
     """The measure against x, beside published numbers."""
     entries = [*legend(marks, axis), *shades(ghosts)]
-    said = " ".join([caption(marks), *dict.fromkeys(ghost.says for ghost in ghosts)])
+    bars = any(std is not None for ghost in ghosts for _, _, std in ghost.points)
+    notes = dict.fromkeys(ghost.says for ghost in ghosts)
+    said = " ".join([caption(marks), *notes, "Grey bars: its standard deviation." * bars]).strip()
     figure, (ax,) = page(title, entries, said, width=7.6, height=3.6)
     for ghost, look in zip(ghosts, shades(ghosts), strict=True):
         ghost.draw(ax, axis, look)
@@ -41,16 +43,16 @@ def panels(
     guess: Any = {"color": FAINT, "ls": ":", "lw": 1.3}
     entries = [*legend(marks, axis), Line2D([], [], label=f"chance ({chance})", **guess)]
     explained = f"{axis.word}: {axis.says}." if axis.says else ""
-    spare = rows * columns - len(groups)
+    spare, gap = rows * columns - len(groups), 0.85 if axis.ordered else 1.1
     figure, axes = page(
         title, [] if spare else entries, f"{caption(marks)} {explained}", width=8.4,
-        height=2.05 * rows + 0.85 * (rows - 1), rows=rows, columns=columns, names=0.5,
+        height=2.05 * rows + gap * (rows - 1), rows=rows, columns=columns, names=0.5, between=gap,
     )  # fmt: skip
     for place, (ax, ((word, says), panel)) in enumerate(zip(axes, groups.items(), strict=False)):
         ax.axhline(chance, **guess)
         _curves(ax, panel, axis, size=5.0)
-        ax.set_title(legible(says, 37), loc="left", fontsize=9, color=FAINT, pad=5)
-        name = legible(word, 28)
+        ax.set_title(fitted(says, room_of(ax), 9), loc="left", fontsize=9, color=FAINT, pad=5)
+        name = fitted(word, 0.86 * room_of(ax), 10.5)
         ax.annotate(name, (0, 1), (0, 19), "axes fraction", "offset points", weight="bold")
         if place % columns == 0:
             ax.set_ylabel(measure)
@@ -79,9 +81,8 @@ def _curves(ax: Axes, marks: Sequence[Mark], axis: Axis, size: float) -> None:
         means = [summary(mark.values).mean for mark in placed]
         if axis.ordered:
             ax.plot(xs, means, color=colour, ls=dashes, lw=1.6)
-        for x, mark, mean in zip(xs, placed, means, strict=True):
-            dots(ax, x + 0.4 * step, mark, colour, size)
-            ax.plot(x, mean, marker, **face(colour, size, silent=mark.silent))
+        dots(ax, [x + 0.4 * step for x in xs], placed, colour, size)
+        spots(ax, xs, means, placed, colour, marker, size)
     ticks(ax, axis.places, 6 if len(ax.figure.axes) > 1 else 16, thin=axis.ordered)
 
 

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from mbt_cli.draw.marks import face
 from mbt_cli.gains import Gain
-from mbt_cli.sheet import FAINT, legible, page
+from mbt_cli.sheet import FAINT, extent, fitted, legible, page
 from mbt_cli.words import count
 
 MOST = 40
@@ -27,10 +27,10 @@ def dots(gains: Sequence[Gain], title: str) -> Figure:
                **face(colour, 7.0))
         for name, (colour, marker) in looks.items()
     ]  # fmt: skip
-    names = [legible(gain.name, 36) for gain in shown]
+    names = [fitted(gain.name, 2.6, 9) for gain in shown]
     figure, (ax,) = page(
         title, entries, caption(gains), width=7.6, height=0.6 + 0.21 * (len(shown) + cut),
-        left=0.35 + 0.085 * max(map(len, names)),
+        left=0.35 + max(extent(name, 9) for name in names),
     )  # fmt: skip
     rows = [row + (cut and row >= MOST // 2) for row in range(len(shown))]
     for row, gain in zip(rows, shown, strict=True):

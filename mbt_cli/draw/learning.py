@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mbt_cli.courses import Course, Curve, mean
 from mbt_cli.draw.marks import styles
-from mbt_cli.sheet import FAINT, legible, page
+from mbt_cli.sheet import FAINT, fitted, lines, page
 
 DASHED = (0, (4, 1.6))
 
@@ -28,20 +28,22 @@ def curves(courses: Sequence[Course], title: str, measure: str, remark: str = ""
         entries.append(gap)
     seeds = max(len(course.training) for course in courses)
     said = "Thin: seeds. Thick: their mean." if seeds > 1 else "One seed."
+    room = 6.0 / len(courses)
+    names = [lines(_unbroken(fitted(course.name, 2.4 * room, 9)), room, 9) for course in courses]
     figure, axes = page(
-        title, entries, f"{said} {remark}".strip(), width=7.6, height=4.2, rows=2,
-        columns=len(courses), names=0.3, share="row",
+        title, entries, f"{said} {remark}".strip(), width=7.6, height=3.9, rows=2,
+        columns=len(courses), names=0.16 + 0.16 * max(map(len, names)), share="row", between=0.45,
     )  # fmt: skip
     for place, course in enumerate(courses):
         loss, below = axes[place], axes[place + len(courses)]
         colour = looks[course.line][0]
-        learned = _lines(loss, course.training, colour, "-")
-        tested = _lines(loss, course.validation, colour, DASHED)
+        learned = _curve(loss, course.training, colour, "-")
+        tested = _curve(loss, course.validation, colour, DASHED)
         at = [epoch for epoch in learned if epoch in tested]
         low, high = ([curve[epoch] for epoch in at] for curve in (learned, tested))
         loss.fill_between(at, low, high, color=colour, alpha=0.15, lw=0)
-        _lines(below, course.measure, colour, DASHED)
-        loss.set_title(legible(course.name, 76 // len(courses)), loc="left", fontsize=9.5, pad=6)
+        _curve(below, course.measure, colour, DASHED)
+        loss.set_title("\n".join(names[place]), loc="left", fontsize=9, pad=6)
         below.set_xlabel("epoch")
         for ax in (loss, below):
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
@@ -50,7 +52,12 @@ def curves(courses: Sequence[Course], title: str, measure: str, remark: str = ""
     return figure
 
 
-def _lines(ax: Axes, seeds: Sequence[Curve], colour: str, dashes: Any) -> Curve:
+def _unbroken(name: str) -> str:
+    """A value stays on the line of its field."""
+    return name.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
+
+
+def _curve(ax: Axes, seeds: Sequence[Curve], colour: str, dashes: Any) -> Curve:
     """Draws the seeds and returns their mean."""
     if len(seeds) > 1:
         for curve in seeds:

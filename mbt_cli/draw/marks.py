@@ -81,16 +81,29 @@ def by_line(marks: Sequence[Mark]) -> Iterator[tuple[list[Mark], tuple[str, str,
 def face(colour: str, size: float, *, silent: bool = False, hollow: bool = False) -> dict[str, Any]:
     """How a marker looks."""
     inside, edge, width = ("white", colour, 1.2) if hollow else (colour, "white", 0.6)
-    ring = [Stroke(linewidth=6.4, foreground=colour), Stroke(linewidth=4.2, foreground="white")]
+    ring = [Stroke(linewidth=5.4, foreground=colour), Stroke(linewidth=3.4, foreground="white")]
     look = {"color": colour, "mfc": inside, "mec": edge, "mew": width, "ms": size, "zorder": 4}
     return look | ({"path_effects": [*ring, Normal()]} if silent else {})
 
 
-def dots(ax: Axes, x: float, mark: Mark, colour: str, size: float) -> None:
-    """The seeds; a single one is its own mean."""
-    if len(mark.values) > 1:
-        xs = [x] * len(mark.values)
-        ax.plot(xs, mark.values, ".", color=colour, ms=0.65 * size, alpha=0.6)
+def spots(
+    ax: Axes, xs: Sequence[float], ys: Sequence[float], of: Sequence[Mark], colour: str,
+    marker: str, size: float,
+) -> None:  # fmt: skip
+    """A marker for each of these marks, with its ring where it exchanges nothing."""
+    for silent in (False, True):
+        at = [i for i, mark in enumerate(of) if mark.silent == silent]
+        if at:
+            look = face(colour, size, silent=silent)
+            ax.plot([xs[i] for i in at], [ys[i] for i in at], marker, ls="", **look)
+
+
+def dots(ax: Axes, xs: Sequence[float], of: Sequence[Mark], colour: str, size: float) -> None:
+    """Their seeds; a single one is its own mean."""
+    each = [(x, value) for x, mark in zip(xs, of, strict=True) for value in mark.values
+            if len(mark.values) > 1]  # fmt: skip
+    if each:
+        ax.plot(*zip(*each, strict=True), ".", ls="", color=colour, ms=0.65 * size, alpha=0.6)
 
 
 def legend(marks: Sequence[Mark], axis: Axis, level: bool = True) -> list[Line2D]:

@@ -7,15 +7,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mbt_cli.draw.marks import face, styles
-from mbt_cli.sheet import FAINT, legible, page
+from mbt_cli.sheet import FAINT, extent, fitted, legible, page
 
 Drops = Mapping[str, Mapping[str, Sequence[float]]]
 """Cell -> probe -> drop of the measure, one a seed."""
 
+MOST = 6
+"""Cells beside each other; of more only the first are shown."""
+
 
 def drops(of: Drops, lines: Mapping[str, str], title: str, measure: str) -> Figure:
     """A row a probe, a marker a cell; `lines` says whose line a cell is on, for its look."""
-    cells = [cell for cell in of if any(of[cell].values())]
+    known = [cell for cell in of if any(of[cell].values())]
+    cells = known[:MOST]
     probes = list(dict.fromkeys(probe for cell in cells for probe in of[cell]))
     alike = len({lines.get(cell, cell) for cell in cells}) < len(cells)
     own = {cell: cell if alike else lines.get(cell, cell) for cell in cells}
@@ -24,11 +28,13 @@ def drops(of: Drops, lines: Mapping[str, str], title: str, measure: str) -> Figu
         Line2D([], [], ls="", marker=marker, label=legible(cell, 40), **face(colour, 7.0))
         for cell, (colour, marker, _) in looks.items()
     ]
-    names = [legible(probe, 36) for probe in probes]
+    names = [fitted(probe, 2.6, 9) for probe in probes]
     height = 0.5 + len(probes) * max(0.3, 0.16 * len(cells))
     said = "Small points: seeds. Markers: their mean. Right of the line the measure drops."
+    if len(known) > MOST:
+        said += f" Shown are {MOST} of {len(known)} cells."
     figure, (ax,) = page(title, entries, said, width=7.6, height=height,
-                         left=0.35 + 0.085 * max(map(len, names)))  # fmt: skip
+                         left=0.35 + max(extent(name, 9) for name in names))  # fmt: skip
     for place, cell in enumerate(cells):
         colour, marker, _ = looks[cell]
         shift = 0.7 * (place - (len(cells) - 1) / 2) / max(len(cells), 2)

@@ -25,14 +25,15 @@ class Shade:
     says: str
     """A sentence for the caption."""
 
-    def draw(self, ax: Axes, axis: Axis, look: Line2D) -> None:
+    def draw(self, ax: Axes, axis: Axis, look: Line2D, *, on_top: bool = False) -> None:
         """Joins its points where x is ordered; a standard deviation is a bar."""
         spots = sorted((axis.places.index(place), y, std) for place, y, std in self.points)
         xs, ys = [x for x, _, _ in spots], [y for _, y, _ in spots]
         bars = [nan if std is None else std for _, _, std in spots]
         ax.errorbar(
-            xs, ys, bars, color=GREY, marker=str(look.get_marker()), ms=6, mec="white", mew=0.5,
-            ls="-" if axis.ordered else "", lw=0.9, elinewidth=0.9, capsize=2, zorder=2,
+            xs, ys, bars, color=GREY, marker=str(look.get_marker()), ms=4.5 if on_top else 6,
+            mec="white", mew=0.5, ls="-" if axis.ordered else "", lw=0.9, elinewidth=0.9, capsize=2,
+            zorder=6 if on_top else 2,
         )  # fmt: skip
 
 
