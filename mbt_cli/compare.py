@@ -19,6 +19,10 @@ from mbt_cli.words import count
 
 A_AND_B = (Column("A"), Column("B"))
 NONE = "–"
+MEANS = (
+    "Means over seeds, ± their sample standard deviation. A difference is A less B; that of the"
+    " measure has its 95 % interval."
+)
 
 
 def compare(results: Path, one: str, other: str) -> Document:
@@ -35,10 +39,10 @@ def compare(results: Path, one: str, other: str) -> Document:
         return Document(title, (), answer, tuple(shared))
     found = pairs(a, b)
     sections = [
-        Section("Figures", (_figures(found), Items(tuple(_notes(found))))),
+        Section("Figures", (_figures(found), Items((MEANS, *_notes(found))))),
         Section("What differs", (_settings(a.runs, b.runs),)),
-        Section("Classes that moved most", (_classes(found),)),
-        Section("Clips that moved most", (_clips(found),)),
+        Section("Classes that moved most", _classes(found)),
+        Section("Clips that moved most", _clips(found)),
     ]
     return Document(title, (), _answer(found), (*sections, *shared))
 
@@ -112,11 +116,7 @@ def _figures(found: Pairs) -> Table:
         Row(("GMACs per clip and view", f"{mine.gmacs:#.4g}", f"{theirs.gmacs:#.4g}",
              f"{mine.macs / theirs.macs:.3f} times")),
     ]  # fmt: skip
-    says = (
-        "Means over seeds, ± their sample standard deviation. A difference is A less B; that of the"
-        " measure has its 95 % interval."
-    )
-    return Table((Column(""), *A_AND_B, Column("A against B")), tuple(rows), says)
+    return Table((Column(""), *A_AND_B, Column("A against B")), tuple(rows))
 
 
 def _groups(found: Pairs) -> Iterator[Row]:
@@ -155,12 +155,12 @@ def _settings(one: Sequence[Run], other: Sequence[Run]) -> Part:
 
 
 def _described(run: Run) -> dict[str, str]:
-    values = run.experiment.canonical().flat()
+    values = run.experiment.flat()
     told = {name: str(plain(v)) for name, v in values.items() if name != "training.seed"}
     return told | {"code": str(run.facts["code"])} | machine(run)
 
 
-def _classes(found: Pairs) -> Part:
+def _classes(found: Pairs) -> tuple[Part, ...]:
     areas = {one.name: _gap(one.difference) for one in found.classes("AUC")}
     names = ("AP of A", "AP of B", "AP, A less B", "AUC, A less B")
     rows = [
@@ -168,21 +168,22 @@ def _classes(found: Pairs) -> Part:
         for one in most(found.classes("AP"))
     ]
     if not rows:
-        return Items(("No class has another AP.",))
+        return (Items(("No class has another AP.",)),)
     says = f"By AP, at most {MOST} each way; means over seeds, ± their sample standard deviation."
-    return Table((Column("class"), *(Column(n, number=True) for n in names)), tuple(rows), says)
+    columns = (Column(name, number=True) for name in names)
+    return Table((Column("class"), *columns), tuple(rows)), Items((says,))
 
 
-def _clips(found: Pairs) -> Part:
+def _clips(found: Pairs) -> tuple[Part, ...]:
     rows = [Row((one.name, few(labels) or NONE, *_moved(one))) for one, labels in found.clips()]
     if not rows:
-        return Items(("No clip is told better by one than by the other.",))
+        return (Items(("No clip is told better by one than by the other.",)),)
     numbers = (Column(name, number=True) for name in ("A", "B", "A less B"))
     says = (
         "By the mean probability that a clip is given of its labels, less that of all other classes"
         f" (1: all right, -1: all wrong); at most {MOST} each way."
     )
-    return Table((Column("clip"), Column("labels"), *numbers), tuple(rows), says)
+    return Table((Column("clip"), Column("labels"), *numbers), tuple(rows)), Items((says,))
 
 
 def _shared(a: Findings, b: Findings) -> Section:

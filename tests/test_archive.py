@@ -66,6 +66,14 @@ def test_groups_of_clips_are_kept_where_they_say_more_than_names(tmp_path: Path)
         assert run.scores(Evaluation())["groups"].tolist() == groups
 
 
+def test_clips_that_are_their_own_groups_are_packed_once(tmp_path: Path) -> None:
+    path = packed(filled(tmp_path, seeds=1), tmp_path)
+    with archive.unpacked(path) as out:
+        for file in out.rglob("scores.npz"):
+            with np.load(file) as arrays:
+                assert set(arrays) == {"scores", "labels", "names"}
+
+
 def test_an_older_record_without_groups_has_each_clip_alone(tmp_path: Path) -> None:
     study = study_of(few(), tmp_path)
     run = record(study, study.cells[0], 0, tmp_path)

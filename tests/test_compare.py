@@ -17,20 +17,20 @@ from mbt_cli.errors import MbtError, UnknownName
 from mbt_cli.experiment import Evaluation
 from mbt_cli.findings import findings_of
 from mbt_cli.grid import load_grid
-from mbt_cli.moved import lead
+from mbt_cli.moved import Moved, lead, most
 from mbt_cli.record import Record
 from mbt_cli.runs import Run, run_folder
 from mbt_cli.samples import sample
-from mbt_cli.statistics import difference
+from mbt_cli.statistics import Summary, difference
 from mbt_cli.study import Study
 
 LATE, FUSED = "late fusion", "bottleneck at L_f = 2"
 
 
 def filled(results: Path, seeds: int = 3) -> Study:
-    """Late fusion, and a bottleneck that is better at one class and validates best."""
+    """Late fusion, and a bottleneck that is better, at one class by far, and validates best."""
     study, lift = study_of(few(layers=(2,)), results), np.full(len(CLASSES), 1.0)
-    better = np.where(np.array(CLASSES) == "warm^high", 4.0, lift)
+    better = np.where(np.array(CLASSES) == "warm^high", 5.0, 2.5)
     for seed in range(seeds):
         record(study, study.cells[0], seed, results, lift=lift)
         record(study, study.cells[1], seed, results, lift=better, validation=0.6)
@@ -131,7 +131,9 @@ def test_the_clips_that_moved_most_come_with_labels_and_both_leads(tmp_path: Pat
             leads[side, seed] = own - others
     gaps = (leads[0] - leads[1]).mean(0)
     order = np.argsort(-gaps)
-    expected = [f"test/{place:05d}" for place in [*order[:10], *order[-10:]]]
+    down = [place for place in order[-10:] if gaps[place] <= -5e-4]
+    assert 0 < len(down) < 10
+    expected = [f"test/{place:05d}" for place in [*order[:10], *down]]
     assert [row.texts[0] for row in told] == expected
     place = int(order[0])
     labels = [name for name, on in zip(CLASSES, truth()[place], strict=True) if on]
@@ -409,5 +411,14 @@ def test_the_command_prints_the_page_and_writes_it(
     done = here("compare", FUSED, LATE, "--results", tmp_path, "--out", tmp_path / "page.txt")
     assert (done.returncode, done.stdout) == (1, "")
     assert "ends in .md or .html" in done.stderr
-    done = here("compare", FUSED, "late", "--results", tmp_path)
+    done = here("compare", FUSED, "late fusoin", "--results", tmp_path)
     assert done.returncode == 1 and "Did you mean 'late fusion'?" in done.stderr
+
+
+@pytest.mark.parametrize(("up", "down"), [(7, 3), (10, 0), (13, 23)])
+def test_at_most_ten_each_way_and_the_farthest_of_them(up: int, down: int) -> None:
+    gaps = [*(1e-3 * (i + 1) for i in range(up)), *(-1e-3 * (i + 1) for i in range(down)), 4e-4]
+    each = [Moved(f"{gap}", gap, 0.0, Summary(1, gap, None)) for gap in gaps]
+    order = sorted(gaps, reverse=True)
+    kept = [*order[: min(up, 10)], *order[len(order) - min(down, 10) :]]
+    assert [one.difference.mean for one in most(each)] == kept
