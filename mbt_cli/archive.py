@@ -42,7 +42,8 @@ def pack(found: Findings, results: Path, most_bytes: int = MOST_BYTES) -> str:
     """
     path = results / found.study.name / NAME
     packed, runs = BytesIO(), sorted(runs_of(found, results), key=lambda run: run.key)
-    if (kept := _kept(path)) is not None and kept == [
+    there = path.exists() and path.stat().st_size <= most_bytes
+    if there and _kept(path) == [
         (f"runs/{run.key}/{name}", len(content), zlib.crc32(content))
         for run in runs
         for name, content in _files(run)

@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
-from recorded import CLASSES, CLIPS, few, names, record, study_of, truth
+from packed import CLASSES, CLIPS, few, names, record, study_of, truth
 from scipy.special import expit, softmax
 
 from mbt_cli.compare import compare
