@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from packed import few, record, study_of, truth
+from scored import few, record, study_of, truth
 
 from mbt_cli import archive
 from mbt_cli.audit import Audit, audit

@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
-from packed import CLASSES, CLIPS, few, names, record, study_of, truth
+from scored import CLASSES, CLIPS, few, names, record, study_of, truth
 from scipy.special import expit, softmax
 
 from mbt_cli.compare import compare
