@@ -7,7 +7,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from recorded import CLIPS, few, names, record, study_of
+from scored import CLIPS, few, names, record, study_of
 
 from mbt_cli import archive
 from mbt_cli.errors import MbtError
