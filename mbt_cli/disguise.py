@@ -39,12 +39,8 @@ OWN = Origin()
 
 
 def origins(how: Evaluation, modalities: Sequence[str]) -> dict[str, Origin]:
-    """Of each modality's view; what is removed or averaged is not read for this."""
-    return {
-        m: Origin(m == how.shuffled, how.shift_ms if m == "audio" else 0)
-        for m in modalities
-        if m not in (*how.removed, *how.averaged)
-    }
+    """Of each modality's view."""
+    return {m: Origin(m == how.shuffled, how.shift_ms if m == "audio" else 0) for m in modalities}
 
 
 class Disguises:
@@ -83,8 +79,9 @@ class Disguises:
     def shown(
         self, how: Evaluation, share: float, batches: Sequence[Batch]
     ) -> tuple[Int64[np.ndarray, " b"], dict[str, np.ndarray]]:
-        """The clips of which all was read that an evaluation shows, and their views but for the
-        averaged ones, before they are normalised; `batches` are what was `wanted`."""
+        """The clips of which all was read that an evaluation shows, and their views before they
+        are normalised, those of averaged modalities as they are; `batches` are what was `wanted`.
+        """
         read, taken = dict(zip(self.needs, batches, strict=True)), origins(how, self.modalities)
         places = read[OWN].places
         owners = {origin: self._owners(origin, read[origin]) for origin in {*taken.values()}}

@@ -86,7 +86,7 @@ def _missing(found: Findings) -> Iterable[str]:
 def _silent(found: Findings) -> Iterable[str]:
     silent = [cell for cell in found.cells if cell.silent]
     if silent:
-        yield f"By its wiring nothing is exchanged (hollow in the figures): {_list(silent)}."
+        yield f"By its wiring nothing is exchanged (ringed in the figures): {_list(silent)}."
     if any(_dead_end(cell) for cell in silent):
         yield (
             "What a modality writes into bottleneck tokens in the last layer, no later layer reads:"

@@ -143,7 +143,7 @@ class _Forward:
         same: Mapping[str, Tensor],
     ) -> Iterator[tuple[Int64[np.ndarray, " k"], Float[np.ndarray, "k c"], float]]:  # fmt: skip
         """Some clips after the others, with their logits and their mean loss. They are given by
-        their own views (b, *view), and by views (1, *view) that are the same for all."""
+        their own views (b, *view), and by views (1, *view) that all show in place of them."""
         how, views, manifest = (
             self.experiment.training,
             self.experiment.data.views,

@@ -5,7 +5,7 @@ they are by a class variable (a tag), which is stored with their fields and cann
 """
 
 import json
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from hashlib import blake2b
@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 from mbt_cli.errors import MbtError, UnknownName
 
 T = TypeVar("T")
+_hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
 
 
 def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
@@ -27,13 +28,8 @@ def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 def tags(tree: Any) -> dict[str, str]:
     """The class variables by which a member of a union says which it is."""
-    kind: Hashable = type(tree)
-    return {name: getattr(tree, name) for name in _tags_of(kind)}
-
-
-@cache
-def _tags_of(kind: type) -> tuple[str, ...]:
-    return tuple(name for name, hint in get_type_hints(kind).items() if _is_tag(hint))
+    hints = _hints(type(tree))
+    return {name: getattr(tree, name) for name, hint in hints.items() if _is_tag(hint)}
 
 
 def put(tree: T, name: str, value: Any, settable: Iterable[str]) -> T:
@@ -61,7 +57,7 @@ def text(value: Any) -> str:
 
 def restore(kind: type[T], record: Mapping[str, Any]) -> T:
     """A field that the record is too old to know takes its default."""
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     known = {}
     for one in fields(kind):  # type: ignore[arg-type]  # a dataclass, by contract
         if one.name in record:
@@ -108,7 +104,7 @@ def _put(tree: Any, path: list[str], name: str, value: Any) -> Any:
     if deeper:
         new = _put(old, deeper, name, value)
     else:
-        new = _read(name, value, old, get_type_hints(type(tree))[here])
+        new = _read(name, value, old, _hints(type(tree))[here])
     return replace(tree, **{here: new})
 
 
@@ -143,7 +139,7 @@ def _kind(old: Any) -> str:
 def _member(hint: Any, record: Mapping[str, Any]) -> type:
     members = get_args(hint) or (hint,)
     for member in members:
-        wanted = {n: getattr(member, n) for n, h in get_type_hints(member).items() if _is_tag(h)}
+        wanted = {n: getattr(member, n) for n, h in _hints(member).items() if _is_tag(h)}
         if wanted.items() <= record.items():
             return member
     found = ", ".join(str(v) for v in record.values() if isinstance(v, str))

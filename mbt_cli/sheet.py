@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
-from matplotlib.lines import Line2D
 
 FAINT = "#6B6B6B"
 PAPER: Any = {
@@ -74,8 +74,8 @@ def lines(text: str, inches: float, size: int | float) -> list[str]:
 
 
 def extent(text: str, size: int | float) -> float:
-    """The width of a line at a font size, in inches."""
-    return size / 72 * sum(map(_advance, text.replace(r"\$", "").replace("$", "")))
+    """The width of a line at a font size, in inches; a little more for what hinting may add."""
+    return 1.02 * size / 72 * sum(map(_advance, text.replace(r"\$", "").replace("$", "")))
 
 
 @cache
@@ -92,7 +92,7 @@ def _glyphs() -> frozenset[int]:
 
 
 def page(
-    title: str, legend: Sequence[Line2D], caption: str, *, width: float, height: float,
+    title: str, legend: Sequence[Artist], caption: str, *, width: float, height: float,
     rows: int = 1, columns: int = 1, names: float = 0.1, share: Literal["all", "row"] = "all",
     left: float = 0.78, between: float = 0.85,
 ) -> tuple[Figure, list[Axes]]:  # fmt: skip
@@ -101,7 +101,7 @@ def page(
     `share` says which axes have one y: all, or those of a row; `left` is the room for its words,
     `between` that between rows.
     """
-    heads, notes = lines(title, 0.86 * width, 11), lines(caption, width - 0.24, 9)
+    heads, notes = lines(title, 0.86 * width, 11.0), lines(caption, width - 0.24, 9.0)
     short = [entry for entry in legend if _wide(entry) < 3.4]
     long = [entry for entry in legend if entry not in short]
     across = _across(short, width)
@@ -110,7 +110,7 @@ def page(
     top = below + 0.23 * len(long) + 0.1 + names
     foot = 0.72 + 0.18 * len(notes)
     total = top + height + foot
-    figure = Figure(figsize=(width, total))
+    figure = Figure(figsize=(width, total), dpi=DPI)
     margin, inch = 0.12 / width, 1 / total
     figure.text(margin, 1 - 0.12 * inch, "\n".join(heads), va="top", weight="bold", fontsize=11)
     figure.text(margin, 0.1 * inch, "\n".join(notes), va="bottom", fontsize=9, color=FAINT)
@@ -129,7 +129,7 @@ def page(
     return figure, list(axes.flat)
 
 
-def _across(legend: Sequence[Line2D], width: float) -> int:
+def _across(legend: Sequence[Artist], width: float) -> int:
     """As many entries beside each other as there is room for."""
     wide = list(map(_wide, legend))
     for n in range(min(len(wide), 5), 1, -1):
@@ -138,7 +138,7 @@ def _across(legend: Sequence[Line2D], width: float) -> int:
     return 1
 
 
-def _wide(entry: Line2D) -> float:
+def _wide(entry: Artist) -> float:
     return 0.75 + extent(str(entry.get_label()), 10.5)
 
 
@@ -165,8 +165,8 @@ def label(ax: Axes, labels: Sequence[Label], dots: Sequence[tuple[float, float]]
     low, high = np.reshape(ax.bbox.extents, (2, 2)) * 72 / inch
     for x, y, text, colour, side in labels:
         at = ax.transData.transform((x, y)) * 72 / inch
-        half = 36 * extent(text, 9) + 1
-        offsets = [(aside * (half + 5), up * side * away) for away in range(12, 120, 4)
+        half = 36 * extent(text, 9.0) + 1
+        offsets = [(aside * (half + 5), up * side * away) for away in range(12, 260, 4)
                    for up in (1, -1) for aside in (0, 0.5, -0.5, 1, -1)]  # fmt: skip
         boxes = np.array([_box(at + offset, half, 5.5) for offset in offsets])
         inside = (boxes[:, :2] >= low).all(axis=1) & (boxes[:, 2:] <= high).all(axis=1)

@@ -24,7 +24,7 @@ class Source:
     readers: int = 0
     """Processes that decode them then; with 0 the run's own does."""
     spare: Mapping[str, int] = field(default_factory=dict)
-    """Clips of each split that may be lost on the way."""
+    """Clips of each split that may be lost on the way then."""
 
     @contextmanager
     def opened(self) -> Iterator[Clips]:

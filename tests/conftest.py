@@ -95,7 +95,7 @@ def grid_clips() -> Path:
 
 
 LONG = ("test_sync", "test_survival", "test_kills", "test_tracking", "test_sharing", "test_real",
-        "test_cli", "test_look", "test_executors", "test_transcode")  # fmt: skip
+        "test_cli", "test_look", "test_executors", "test_transcode", "test_probes")  # fmt: skip
 """Minutes each: begun first, so that two workers end together."""
 
 

@@ -1,5 +1,7 @@
 """Probes: what exactly is taken from a trained model, and what the answers come to."""
 
+import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,10 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import PAIR, TINY
 from rendered import noise, render
 
 from mbt_cli.architecture import MBT as Spec
-from mbt_cli.attention import attended
+from mbt_cli.attention import Watch, attended
+from mbt_cli.claim import claimed
+from mbt_cli.cost import cost
+from mbt_cli.data import make_ready, one_by_one
 from mbt_cli.data.clips import Batch, Clips
 from mbt_cli.data.excerpt import excerpt
 from mbt_cli.data.manifest import Entry, Manifest
@@ -23,16 +29,20 @@ from mbt_cli.errors import MbtError, UnknownName
 from mbt_cli.executors import Here
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.feed import normalised, spans
+from mbt_cli.job import Job, execute
 from mbt_cli.loss import loss
 from mbt_cli.model import build
 from mbt_cli.model.mbt import predict
 from mbt_cli.model.transformer import Attention
-from mbt_cli.probes import COLLAPSED, Attended, probes, shapley
+from mbt_cli.probes import COLLAPSED, Attended, probed, probes, shapley, unprobed
 from mbt_cli.recipes import recipe
+from mbt_cli.revisit import Visit, evaluate_again, probe, visit
 from mbt_cli.rollout import captured
+from mbt_cli.runs import Run, finished
 from mbt_cli.scoring import evaluate, evaluations
+from mbt_cli.source import Source
 from mbt_cli.stream import Streamed
-from mbt_cli.wiring import FUSIONS, matched, parse, without
+from mbt_cli.wiring import FUSIONS, Line, matched, parse, without
 
 VIEWS = Views(span_s=0.23, frames=5, size=13, mel_bins=17, audio_mean=-3.0, audio_std=2.0)
 TEST, VALIDATION, C = 19, 11, 3
@@ -369,13 +379,14 @@ def test_a_clip_counts_only_where_all_that_is_shown_of_it_could_be_read():
 
 def test_a_model_is_as_it_was_after_every_probe_and_after_one_that_fails():
     one = experiment()
-    model, before = trained(one), score(one=one)
+    model, arrays = trained(one), Held().arrays
+    before = by_hand(model, arrays, slice(5))
     for how in probes(one).values():
         score(how, one=one, model=model)
-        assert np.array_equal(score(one=one, model=model), before), how
+        assert np.array_equal(by_hand(model, arrays, slice(5)), before), how
     with pytest.raises(MbtError, match="cannot run this model"):
         score(Evaluation(fusion="self_attention", removed=("audio",)), one=one, model=model)
-    assert np.array_equal(score(one=one, model=model), before)
+    assert np.array_equal(by_hand(model, arrays, slice(5)), before)
 
 
 @pytest.mark.parametrize(
@@ -543,23 +554,24 @@ def test_the_means_are_over_clips_heads_and_queries():
 
 def test_entropy_is_that_of_each_query_not_of_their_mean():
     """Queries that each read one key of their own have none."""
-    model = trained(experiment("late"))
     weights = torch.eye(7).expand(2, 11, 7, 7)
-    from mbt_cli.attention import Watch
-    from mbt_cli.wiring import Line
-
     watch = Watch(0, Line(("audio",), ("audio",)), {"audio": 7})
     watch.add(weights)
     watch.add(torch.full((3, 11, 7, 7), 1 / 7))
     seen = watch.seen()
     assert seen.clips == 5 and seen.entropy == pytest.approx(3 / 5)
-    assert model.spec.fusion == "late"
+
+
+def test_every_head_has_its_own_entropy():
+    weights = torch.full((2, 3, 7, 7), 1 / 7)
+    weights[:, 1] = torch.eye(7)
+    watch = Watch(0, Line(("audio",), ("audio",)), {"audio": 7})
+    watch.add(weights)
+    assert watch.seen().heads == pytest.approx((1, 0, 1))
+    assert watch.seen().entropy == pytest.approx(2 / 3)
 
 
 def test_a_line_of_one_key_has_no_entropy():
-    from mbt_cli.attention import Watch
-    from mbt_cli.wiring import Line
-
     watch = Watch(0, Line(("audio",), ("fsn",)), {"audio": 7, "fsn": 1})
     watch.add(torch.ones(2, 11, 7, 1))
     assert watch.seen().entropy is None and not watch.seen().collapsed
@@ -577,6 +589,8 @@ def test_the_loss_of_scored_clips_is_that_of_training_over_all_of_them(smoothing
         truth = torch.from_numpy(data.labels(places))
         whole = loss(model(inputs), truth, False, smoothing)
     assert done.loss == pytest.approx(float(whole), rel=1e-5)
+    twice = evaluate(model, one, data, Evaluation(split="validation", crops=2))
+    assert twice.loss == pytest.approx(done.loss)  # each of its spans is the same
 
 
 def test_reading_probes_needs_no_torch():
@@ -590,3 +604,145 @@ def test_spans_of_no_shift_are_those_of_training():
     assert {m: v.tolist() for m, v in plain.at.items()} == {
         m: v.tolist() for m, v in spans(BOTH, 5, 0.25).items()
     }
+
+
+@pytest.fixture(scope="module")
+def run(longer, tmp_path_factory):
+    """A finished run on clips longer than what is shown of them, in arrays; and its clips."""
+    folder = tmp_path_factory.mktemp("run")
+    names = ("train", "train", "validation", "test", "test", "test")
+    entries = tuple(
+        replace(longer.entries[i % 3], name=f"clip{i}", split=split, labels=(i % 2,))
+        for i, split in enumerate(names)
+    )
+    manifest = replace(longer, entries=entries)
+    one = replace(experiment(), training=replace(recipe("folder").training, epochs=1, batch_size=2))
+    one = replace(one, data=replace(one.data, fingerprint="f"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MBT_CACHE", str(folder / "cache"))
+        arrays = make_ready(one.data, manifest, one_by_one).folder
+    source = Source(manifest, VIEWS, arrays)
+    execute(Job(one, cost(one, 2), source, folder / "run", "cpu", 1, 9.0, "best"), lambda _: None)
+    return Run(folder / "run"), source
+
+
+def test_arrays_hold_one_span_so_shifted_sound_is_decoded(run):
+    run, source = run
+    how, files = Evaluation(shift_ms=-400), replace(source, folder=None)
+    evaluate_again(run, [how], source, "cpu")
+    found = run.scores(how)
+    shutil.rmtree(run.evaluation(how))
+    evaluate_again(run, [how], files, "cpu")
+    assert np.array_equal(run.scores(how)["scores"], found["scores"])
+    assert not np.array_equal(run.scores(Evaluation())["scores"], found["scores"])
+
+
+def test_a_run_is_probed_once_and_what_is_missing_is_asked_again(run):
+    run, source = run
+    assert probed(run) is None and unprobed(run)
+    assert visit(Visit(run.folder, source, "cpu", 1), lambda _: None)
+    files = sorted(run.folder.rglob("evaluations/*/*.*"))
+    asked = {how.key for how in (Evaluation(), *probes(run.experiment).values())}
+    assert {path.parent.name for path in files} >= asked and len(asked) == 14
+    times = {path: path.stat().st_mtime_ns for path in files}
+    lost = run.evaluation(Evaluation(shuffled="video"))
+    (lost / "evaluation.json").unlink()
+    assert unprobed(run) and probed(run) is None
+    with claimed(run.folder):
+        assert not visit(Visit(run.folder, source, "cpu", 1), lambda _: None)
+    assert unprobed(run)
+    assert visit(Visit(run.folder, source, "cpu", 1), lambda _: None) and not unprobed(run)
+    now = {path: path.stat().st_mtime_ns for path in sorted(files)}
+    assert {path.parent for path in files if now[path] != times[path]} == {lost}
+    (run.evaluation(Evaluation()) / "attention.json").unlink()
+    assert unprobed(run) and probed(run) is None
+    probe(run, source, "cpu")
+    assert not unprobed(run)
+
+
+def test_what_probes_say_is_read_from_the_record(run):
+    run, source = run
+    probe(run, source, "cpu")
+    found, top1 = probed(run), run.figures(Evaluation())["top1"]
+    assert (found.measure, found.as_trained) == ("top1", top1)
+    assert {one.name: one.how for one in found.probes} == probes(run.experiment)
+    for one in found.probes:
+        assert one.value == run.figures(one.how)["top1"]
+        assert one.change == one.value - top1
+    nothing = run.figures(Evaluation(averaged=BOTH))["top1"]
+    assert found.nothing == nothing
+    assert sum(found.shapley.values()) == pytest.approx(top1 - nothing)
+    alone = {m: run.figures(Evaluation(averaged=(m,)))["top1"] for m in BOTH}
+    assert found.reliance == {m: top1 - alone[m] for m in BOTH}
+    audio = (alone["video"] - nothing + top1 - alone["audio"]) / 2
+    assert found.shapley["audio"] == pytest.approx(audio)
+    assert "test top1 where every modality that is not there" in found.value_function
+    assert [line.layer for line in found.attention] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert found.collapsed == tuple(line for line in found.attention if line.entropy < COLLAPSED)
+
+
+def test_a_modality_is_worth_what_it_adds_alone_and_to_the_other(run, tmp_path):
+    """What is averaged is what is not there."""
+    run, source = run
+    probe(run, source, "cpu")
+    copy = Run(shutil.copytree(run.folder, tmp_path / run.key))
+    values = {(): 0.9, ("audio",): 0.3, ("video",): 0.8, BOTH: 0.1}
+    for some, value in values.items():
+        file = copy.evaluation(Evaluation(averaged=some)) / "evaluation.json"
+        found = json.loads(file.read_text())
+        found["figures"]["top1"] = value
+        file.write_text(json.dumps(found))
+    found = probed(copy)
+    assert found.shapley == pytest.approx({"audio": 0.65, "video": 0.15})
+    assert found.reliance == pytest.approx({"audio": 0.6, "video": 0.1})
+
+
+def test_probes_of_other_clips_stand_beside_those_of_its_own(run):
+    run, source = run
+    base = Evaluation(split="validation")
+    assert probed(run, base) is None
+    probe(run, replace(source, manifest=replace(source.manifest, entries=tuple(
+        replace(entry, split="validation") if entry.split == "test" else entry
+        for entry in source.manifest.entries))), "cpu", base)  # fmt: skip
+    found = probed(run, base)
+    assert found.as_trained == run.figures(base)["top1"]
+    assert found.value_function.startswith("validation top1")
+    assert found.attention[0].clips == 4
+
+
+def said(done) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return " ".join(done.stdout.split())
+
+
+def test_the_commands_probe_what_is_finished_once_and_say_what_cannot_be(mbt, tmp_path, logged):
+    (tmp_path / "pair.py").write_text(PAIR)
+    words = ("ablate", "--grid", tmp_path / "pair.py", *TINY, "--results", tmp_path / "results",
+             "--seeds", 1, "--workers", 2, "--probes")  # fmt: skip
+    none = mbt(*words, "--keep", "none", MLFLOW_TRACKING_URI=logged)
+    assert none.returncode == 1 and "leave out --keep none" in none.stderr
+    assert "Probing: 2 runs" in said(mbt(*words, MLFLOW_TRACKING_URI=logged))
+    runs = {r.experiment.model.fusion: r for r in finished(tmp_path / "results").values()}
+    assert all(probed(one) for one in runs.values())
+    for one in runs.values():
+        (told,) = [row["validation"] for row in one.curve() if "validation" in row]
+        assert told["loss"] > 0 and "loss" not in one.status["validation"]
+    again = said(mbt(*words, MLFLOW_TRACKING_URI=logged))
+    assert "2 finished, 0 to do" in again and "Probing" not in again
+    one = runs["bottleneck"]
+    show = ("evaluate", one.key, "--probes", "--results", tmp_path / "results")
+    shown, found = said(mbt(*show)), probed(one)
+    for name in ("as trained", "sound 500 ms earlier", "token 4 removed", "Shapley value"):
+        assert name in shown, name
+    for one_probe in found.probes:
+        assert f"{one_probe.name} {one_probe.meaning} {one_probe.value:.3f}" in shown
+    assert f"as trained less {found.nothing:.3f}" in shown
+    refused = mbt(*show, "--set", "fusion=late")
+    assert refused.returncode == 1 and "leave out --set fusion" in refused.stderr
+    refused = mbt(*show[:2], *show[3:], "--set", "removed=sound")
+    assert refused.returncode == 1 and "modality of the model is called 'sound'" in refused.stderr
+    shutil.rmtree(one.folder / "evaluations" / Evaluation(shuffled="audio").key)
+    (one.folder / "weights.safetensors").unlink()
+    bare = mbt(*words, MLFLOW_TRACKING_URI=logged)
+    assert bare.returncode == 1
+    assert "1 run cannot be probed: no weights were kept" in bare.stderr

@@ -90,6 +90,8 @@ def ablate(
     from mbt_cli.terminal import Screen, stdout
     from mbt_cli.tracking import Tracker
 
+    if probes and keep == "none":
+        raise MbtError("--probes asks trained models: leave out --keep none.")
     console = stdout()
     screen = Screen(console)
     question, changed = load_grid(grid), dict(sorted(map(setting, settings or [])))

@@ -28,7 +28,7 @@ from mbt_cli.draw.shades import Shade, shades
 from mbt_cli.sheet import FAINT, Label, label, legible, page, ticks
 from mbt_cli.statistics import summary
 
-CROWD = 40
+CROWD = 30
 """So many cells, and only those of the front have words beside them."""
 
 
@@ -98,7 +98,9 @@ def cost_along(
         for mark in (mark for mark in mine if mark.place is None):
             ax.axhline(scale * mark.gmacs, color=colour, ls=dashes, lw=1.6, zorder=1.5)
         placed = [mark for mark in mine if mark.place is not None]
-        xs = [axis.places.index(str(mark.place)) for mark in placed]
+        if not placed:
+            continue
+        xs = [float(axis.places.index(str(mark.place))) for mark in placed]
         if any(map(_differs, placed)):
             ys = [scale * mark.published for mark in placed]
             thin = face(colour, 6.0, hollow=True)

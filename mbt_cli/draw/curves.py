@@ -21,7 +21,7 @@ def along(
     entries = [*legend(marks, axis), *shades(ghosts)]
     bars = any(std is not None for ghost in ghosts for _, _, std in ghost.points)
     notes = dict.fromkeys(ghost.says for ghost in ghosts)
-    said = " ".join([caption(marks), *notes, "Grey bars: its standard deviation." * bars]).strip()
+    said = " ".join([caption(marks), *notes, "Grey bars: standard deviation." * bars]).strip()
     figure, (ax,) = page(title, entries, said, width=7.6, height=3.6)
     for ghost, look in zip(ghosts, shades(ghosts), strict=True):
         ghost.draw(ax, axis, look)
@@ -51,7 +51,7 @@ def panels(
     for place, (ax, ((word, says), panel)) in enumerate(zip(axes, groups.items(), strict=False)):
         ax.axhline(chance, **guess)
         _curves(ax, panel, axis, size=5.0)
-        ax.set_title(fitted(says, room_of(ax), 9), loc="left", fontsize=9, color=FAINT, pad=5)
+        ax.set_title(fitted(says, room_of(ax), 9.0), loc="left", fontsize=9, color=FAINT, pad=5)
         name = fitted(word, 0.86 * room_of(ax), 10.5)
         ax.annotate(name, (0, 1), (0, 19), "axes fraction", "offset points", weight="bold")
         if place % columns == 0:

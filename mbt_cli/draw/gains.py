@@ -27,10 +27,10 @@ def dots(gains: Sequence[Gain], title: str) -> Figure:
                **face(colour, 7.0))
         for name, (colour, marker) in looks.items()
     ]  # fmt: skip
-    names = [fitted(gain.name, 2.6, 9) for gain in shown]
+    names = [fitted(gain.name, 2.6, 9.0) for gain in shown]
     figure, (ax,) = page(
         title, entries, caption(gains), width=7.6, height=0.6 + 0.21 * (len(shown) + cut),
-        left=0.35 + max(extent(name, 9) for name in names),
+        left=0.35 + max(extent(name, 9.0) for name in names),
     )  # fmt: skip
     rows = [row + (cut and row >= MOST // 2) for row in range(len(shown))]
     for row, gain in zip(rows, shown, strict=True):

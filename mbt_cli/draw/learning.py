@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,16 +21,18 @@ def curves(courses: Sequence[Course], title: str, measure: str, remark: str = ""
     """A column a cell: thin lines are seeds, thick ones their mean."""
     looks = styles([course.line for course in courses])
     checked = any(course.validation for course in courses)
-    entries = [Line2D([], [], color=FAINT, lw=2, label="training")]
+    entries: list[Artist] = [Line2D([], [], color=FAINT, lw=2, label="training")]
     if checked or any(course.measure for course in courses):
         entries.append(Line2D([], [], color=FAINT, lw=2, ls=DASHED, label="validation"))
     if checked:
-        gap: Any = Patch(color=FAINT, alpha=0.2, lw=0, label="gap")
+        gap = Patch(color=FAINT, alpha=0.2, lw=0, label="gap")
         entries.append(gap)
     seeds = max(len(course.training) for course in courses)
     said = "Thin: seeds. Thick: their mean." if seeds > 1 else "One seed."
     room = 6.0 / len(courses)
-    names = [lines(_unbroken(fitted(course.name, 2.4 * room, 9)), room, 9) for course in courses]
+    names = [
+        lines(_unbroken(fitted(course.name, 2.4 * room, 9.0)), room, 9.0) for course in courses
+    ]
     figure, axes = page(
         title, entries, f"{said} {remark}".strip(), width=7.6, height=3.9, rows=2,
         columns=len(courses), names=0.16 + 0.16 * max(map(len, names)), share="row", between=0.45,

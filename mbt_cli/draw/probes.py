@@ -28,13 +28,13 @@ def drops(of: Drops, lines: Mapping[str, str], title: str, measure: str) -> Figu
         Line2D([], [], ls="", marker=marker, label=legible(cell, 40), **face(colour, 7.0))
         for cell, (colour, marker, _) in looks.items()
     ]
-    names = [fitted(probe, 2.6, 9) for probe in probes]
+    names = [fitted(probe, 2.6, 9.0) for probe in probes]
     height = 0.5 + len(probes) * max(0.3, 0.16 * len(cells))
     said = "Small points: seeds. Markers: their mean. Right of the line the measure drops."
     if len(known) > MOST:
         said += f" Shown are {MOST} of {len(known)} cells."
     figure, (ax,) = page(title, entries, said, width=7.6, height=height,
-                         left=0.35 + max(extent(name, 9) for name in names))  # fmt: skip
+                         left=0.35 + max(extent(name, 9.0) for name in names))  # fmt: skip
     for place, cell in enumerate(cells):
         colour, marker, _ = looks[cell]
         shift = 0.7 * (place - (len(cells) - 1) / 2) / max(len(cells), 2)

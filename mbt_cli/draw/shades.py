@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from mbt_cli.draw.marks import Axis
-from mbt_cli.sheet import legible
+from mbt_cli.sheet import fitted
 
 GREY = "#8C8C8C"
 MARKERS = ("<", ">", "d", "*", "h", "p")
@@ -41,6 +41,6 @@ def shades(ghosts: Sequence[Shade]) -> list[Line2D]:
     """An entry of the legend for each, with a marker of its own."""
     return [
         Line2D([], [], color=GREY, marker=MARKERS[i % len(MARKERS)], ms=6, mec="white", mew=0.5,
-               lw=0.9, label=legible(ghost.name, 80))
+               lw=0.9, label=fitted(ghost.name, 6.2, 10.5))
         for i, ghost in enumerate(ghosts)
     ]  # fmt: skip
