@@ -165,7 +165,7 @@ def _recomputed(run: Run, study: Study) -> Iterator[str]:
         yield f"Run {run.key}: some of its scores are no numbers."
     else:
         found = figures(
-            scores, labels.astype(np.float32), classes, multi_label=facts["multi_label"],
+            scores, labels.astype(np.float32), classes, multi_label=run.multi_label,
             groups=facts.get("groups", study.data.groups), heads=facts.get("heads", {}),
         )  # fmt: skip
         for where, one, other in _pairs(run.figures(Evaluation()), found):

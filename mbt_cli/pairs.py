@@ -53,7 +53,7 @@ class Pairs:
     @property
     def measure(self) -> str:
         """By which they are compared."""
-        return primary(self.runs[0][0].facts["multi_label"])
+        return primary(self.runs[0][0].multi_label)
 
     @cached_property
     def figures(self) -> list[tuple[Figures, Figures]]:
@@ -79,18 +79,18 @@ class Pairs:
 
     def clips(self) -> list[tuple[Moved, list[str]]]:
         """Those that moved most by their lead, with their labels."""
-        facts, leads = self.runs[0][0].facts, []
+        first, leads = self.runs[0][0], []
         for pair in self.runs:
             found = [_scored(run, self.common) for run in pair]
             one, other = (
-                lead(arrays["scores"], arrays["labels"], multi_label=facts["multi_label"],
-                     heads=facts.get("heads", {})) for arrays in found
+                lead(arrays["scores"], arrays["labels"], multi_label=first.multi_label,
+                     heads=first.facts.get("heads", {})) for arrays in found
             )  # fmt: skip
             leads.append((one, other))
         names, labels = found[0]["names"].tolist(), found[0]["labels"]
         truth = dict(zip(names, labels, strict=True))
         return [
-            (one, [facts["classes"][place] for place in np.flatnonzero(truth[one.name])])
+            (one, [first.facts["classes"][place] for place in np.flatnonzero(truth[one.name])])
             for one in most(clips(names, leads))
         ]
 
@@ -101,7 +101,7 @@ def pairs(a: Side, b: Side) -> Pairs:
     Raises MbtError where they have no seed or no clip in common, or other classes.
     """
     runs = _paired(a, b)
-    _alike(a, b, *(run.facts for run in runs[0]))
+    _alike(a, b, *runs[0])
     scored = [
         [frozenset(run.scores(Evaluation())["names"].tolist()) for run in side]
         for side in zip(*runs, strict=True)
@@ -137,9 +137,10 @@ def _paired(a: Side, b: Side) -> tuple[tuple[Run, Run], ...]:
     )
 
 
-def _alike(a: Side, b: Side, one: Figures, other: Figures) -> None:
+def _alike(a: Side, b: Side, one: Run, other: Run) -> None:
     """Raises MbtError where they do not answer the same question."""
-    if spare := sorted(set(one["classes"]) ^ set(other["classes"])):
+    mine, theirs = ({**run.facts, "multi_label": run.multi_label} for run in (one, other))
+    if spare := sorted(set(mine["classes"]) ^ set(theirs["classes"])):
         raise MbtError(
             f"{a.name} and {b.name} cannot be compared: only one of them knows the classes"
             f" {few(spare)}."
@@ -149,7 +150,7 @@ def _alike(a: Side, b: Side, one: Figures, other: Figures) -> None:
         ("multi_label", "a clip has one label for one of them, several for the other"),
         ("heads", "they have other heads"),
     ):
-        if (one.get(name) or None) != (other.get(name) or None):
+        if (mine.get(name) or None) != (theirs.get(name) or None):
             raise MbtError(f"{a.name} and {b.name} cannot be compared: {what}.")
 
 

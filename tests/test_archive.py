@@ -149,6 +149,8 @@ def test_a_flipped_byte_is_noticed(tmp_path: Path) -> None:
 def test_what_is_too_large_is_not_packed_and_says_so(tmp_path: Path) -> None:
     found = filled(tmp_path)
     path = packed(found, tmp_path)
+    record(found.study, found.study.cells[0], 2, tmp_path)
+    found = findings_of(found.study, tmp_path)
     said = archive.pack(found, tmp_path, most_bytes=2000)
     assert said.startswith(f"The records are not packed into {path}")
     assert not path.exists()  # what was packed before is not what the report says now

@@ -8,8 +8,8 @@ from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
-from scored import CLASSES, CLIPS, few, names, record, study_of, truth
 from scipy.special import expit, softmax
+from scored import CLASSES, CLIPS, few, names, record, study_of, truth
 
 from mbt_cli.compare import compare
 from mbt_cli.document import Document, Items, Table
@@ -392,7 +392,7 @@ def test_an_older_record_is_compared_as_any(tmp_path: Path) -> None:
     del arrays["groups"]
     np.savez(run.evaluation(Evaluation()) / "scores.npz", **arrays)
     facts = json.loads((run.folder / "run.json").read_text())
-    del facts["groups"], facts["heads"]
+    del facts["groups"], facts["heads"], facts["multi_label"]
     (run.folder / "run.json").write_text(json.dumps(facts))
     assert compare(tmp_path, FUSED, LATE) == before
 
