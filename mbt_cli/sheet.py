@@ -146,7 +146,7 @@ def ticks(ax: Axes, places: Sequence[str], most: int, *, thin: bool) -> None:
     """Names the places of x, 0, 1, ..; only so many where they may be thinned out."""
     shown = places[:: ceil(len(places) / most) if thin else 1]
     room = room_of(ax) / max(len(shown), 1) - 0.08
-    names = ["\n".join(lines(fitted(place, 2 * room, 10.5), room, 10.5)[:3]) for place in shown]
+    names = ["\n".join(lines(fitted(place, 1.8 * room, 10.5), room, 10.5)[:2]) for place in shown]
     ax.set_xticks([places.index(place) for place in shown], names)
     ax.set_xlim(-0.5, len(places) - 0.5)
 

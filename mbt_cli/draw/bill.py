@@ -21,11 +21,11 @@ from mbt_cli.draw.marks import (
     dots,
     face,
     legend,
+    spoken,
     spots,
-    words,
 )
 from mbt_cli.draw.shades import Shade, shades
-from mbt_cli.sheet import FAINT, Label, label, legible, page, ticks
+from mbt_cli.sheet import FAINT, Label, fitted, label, page, ticks
 from mbt_cli.statistics import summary
 
 CROWD = 30
@@ -71,7 +71,7 @@ def against_cost(marks: Sequence[Mark], axis: Axis, title: str, measure: str) ->
             if mark in best:
                 first.append((x, mean, _name(mark), colour, side))
             elif not crowd and (mark.place is None or mark.place in named):
-                labels.append((x, mean, legible(mark.place or LATE, 24), colour, side))
+                labels.append((x, mean, fitted(mark.place or LATE, 1.4, 9.0), colour, side))
     ax.set_xlabel(f"{unit} for one clip and one view")
     ax.set_ylabel(measure)
     ax.margins(x=0.08 if axis.ordered else 0.14, y=0.14)
@@ -148,9 +148,7 @@ def _hollow(marks: Sequence[Mark]) -> list[Line2D]:
 
 def _name(mark: Mark) -> str:
     """The words of a cell."""
-    return (
-        words(mark.line) if mark.place is None else f"{words(mark.line)} {legible(mark.place, 24)}"
-    )
+    return fitted(" ".join(filter(None, (spoken(mark.line), mark.place))), 2.6, 9.0)
 
 
 def _unit(marks: Iterable[Mark]) -> tuple[float, str]:

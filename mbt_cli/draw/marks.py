@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 
-from mbt_cli.sheet import FAINT, legible
+from mbt_cli.sheet import FAINT, fitted
 
 LATE = "late"
 """The strategy that every figure shows in grey, and as a level where it has no place on x."""
@@ -114,7 +114,8 @@ def legend(marks: Sequence[Mark], axis: Axis, level: bool = True) -> list[Line2D
         flat = level and all(mark.place is None for mark in mine)
         entries.append(Line2D(
             [], [], ls=dashes if flat or (axis.ordered and line != LATE) else "",
-            lw=1.6, marker="" if flat else marker, label=words(line), **face(colour, 7.0),
+            lw=1.6, marker="" if flat else marker, label=fitted(spoken(line), 2.6, 10.5),
+            **face(colour, 7.0),
         ))  # fmt: skip
     if any(mark.silent for mark in marks):
         look = face(FAINT, 6.0, silent=True)
@@ -122,9 +123,9 @@ def legend(marks: Sequence[Mark], axis: Axis, level: bool = True) -> list[Line2D
     return entries
 
 
-def words(line: str) -> str:
-    """A line's name for a legend; a wiring of the user's own may be long."""
-    return legible(f"{line} fusion" if line == LATE else line.replace("_", " "), 34)
+def spoken(line: str) -> str:
+    """A line's name in words."""
+    return f"{line} fusion" if line == LATE else line.replace("_", " ")
 
 
 def caption(marks: Sequence[Mark], band: bool = True) -> str:
