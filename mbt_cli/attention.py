@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mbt_cli.data.clips import Clips, Wanted
+from mbt_cli.data.clips import MIDDLE, Clips, Wanted
 from mbt_cli.experiment import Experiment
-from mbt_cli.feed import MIDDLE, normalised, spans
+from mbt_cli.feed import normalised, spans
 from mbt_cli.model.fusion import Layer
 from mbt_cli.model.mbt import MBT
 from mbt_cli.model.transformer import Attention

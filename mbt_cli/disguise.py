@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int64
 
-from mbt_cli.data.clips import Batch, Clips, Wanted
+from mbt_cli.data.clips import MIDDLE, Batch, Clips, Wanted
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.data.views import RATE_HZ, audio_view
 from mbt_cli.dataset import Views
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import HOP_MS, Evaluation
-from mbt_cli.feed import MIDDLE, spans
+from mbt_cli.feed import spans
 
 BATCH = 128
 """Clips that are read at a time."""

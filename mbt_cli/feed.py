@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mbt_cli.data.clips import MIDDLE
 from mbt_cli.dataset import Views
 
 DRAWS = ("order", "drops", "mixup", "windows")
 """What a run draws, each on its own."""
-MIDDLE = 0.5
 
 
 def drawn(seed: int, what: str, when: int) -> np.random.Generator:

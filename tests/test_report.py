@@ -90,7 +90,9 @@ def test_the_tables_numbers_are_those_of_the_scores(whole: tuple[Study, Path, Re
 def test_the_page_shows_the_tables_numbers(whole: tuple[Study, Path, Report]) -> None:
     study, results, found = whole
     lines = [line for line in page_of(study, results).splitlines() if line.startswith("| ")]
-    shown = [line.replace("*", "") for line in lines if line.strip("| *").startswith("bottleneck |")]
+    shown = [
+        line.replace("*", "") for line in lines if line.strip("| *").startswith("bottleneck |")
+    ]
     row = found.table.iloc[2]
     assert f"| {row['mAP']:.3f} ± {row['mAP spread']:.3f} |" in shown[1]
     assert f"| {row['validation mAP']:.3f} |" in shown[1]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mbt_cli import settings
-from mbt_cli.data.clips import DTYPES, Batch, Clips, Wanted
+from mbt_cli.data.clips import DTYPES, MIDDLE, Batch, Clips, Wanted
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.dataset import Views
 from mbt_cli.files import sweep, whole, write, writing
@@ -99,11 +99,11 @@ def complete(folder: Path) -> bool:
 def read(arrays: Arrays, place: Place) -> str | None:
     """Decodes a clip into the arrays; the reason where it cannot be."""
     from mbt_cli.data.clip import ClipError
-    from mbt_cli.data.excerpt import MIDDLE, everywhere, excerpt
+    from mbt_cli.data.excerpt import excerpt
 
     i, entry = place
     try:
-        found = excerpt(entry, arrays.views, everywhere(DTYPES, MIDDLE))
+        found = excerpt(entry, arrays.views, dict.fromkeys(DTYPES, MIDDLE))
     except ClipError as error:
         return str(error)
     for name, value in {**found, "state": READ}.items():  # the state last: then it is whole

@@ -1,6 +1,6 @@
 """What the model is shown of one clip: the views of a span of it, wherever that lies."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -9,8 +9,6 @@ from mbt_cli.data.manifest import Entry
 from mbt_cli.data.media import BOTH
 from mbt_cli.data.views import audio_view, video_view
 from mbt_cli.dataset import Views
-
-MIDDLE = 0.5
 
 
 def excerpt(
@@ -36,11 +34,6 @@ def excerpt(
         if "video" in of:
             found["video"] = video_view(clip.frames, views.size).numpy()
     return found
-
-
-def everywhere(modalities: Iterable[str], share: float) -> dict[str, float]:
-    """The same span for all modalities."""
-    return dict.fromkeys(modalities, share)
 
 
 def _length_s(entry: Entry) -> float | None:

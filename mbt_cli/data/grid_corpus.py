@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from mbt_cli.data.listing import Listed, Listing, class_list
-from mbt_cli.data.manifest import Entry, Manifest, fingerprint
 from mbt_cli.data.shelf import Shelf
 from mbt_cli.data.splits import shares
 from mbt_cli.dataset import GridCorpus
@@ -30,31 +29,9 @@ VALIDATION, TEST = 0.2, 0.2
 """Shares of the clips of each class; GRID has no official split."""
 
 
-def manifest(spec: GridCorpus, root: Path | None) -> Manifest:
-    """All clips below `root`. Raises MbtError where there are none, or too few of a class.
-
-    The split is made within each class from a hash of the names, so it is the same everywhere.
-    """
-    if root is None:
-        raise MbtError("The recipe grid_corpus needs --data, the folder with GRID's .mpg files.")
-    if not root.is_dir():
-        raise MbtError(f"--data {root} is no folder. Give the folder with GRID's .mpg files.")
-    names = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*.mpg"))]
-    entries = [
-        Entry(name, root / name, split, (label,))
-        for name, split, label in _split(spec, root, names)
-    ]
-    sizes = [(e.name, e.path.stat().st_size, e.split, e.labels) for e in entries]
-    return Manifest(
-        entries=tuple(entries),
-        classes=tuple(WORDS[spec.target].values()),
-        multi_label=False,
-        fingerprint=fingerprint(("grid_corpus", spec.target, *sizes)),
-    )
-
-
 def listing(spec: GridCorpus, shelf: Shelf) -> Listing:
-    """All clips on the shelf, of the same split; a clip's group is its speaker, by its folder.
+    """All clips on the shelf; a clip's group is its speaker, by its folder. The split is made within
+    each class from a hash of the names, so it is the same everywhere.
 
     Raises MbtError where there are none, or too few of a class.
     """
