@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from math import sqrt
 
+from mbt_cli import gains
 from mbt_cli.findings import Cell, Findings, command, machine
 from mbt_cli.statistics import ENOUGH_SEEDS, summary
 from mbt_cli.wiring import FSN, layers, streams
@@ -40,7 +41,7 @@ GLOSSARY = (
 
 def notes(found: Findings) -> list[str]:
     """Every note, a sentence or two each."""
-    told = (_choice, _seeds, _missing, _silent, _chance, _clips, _classes, _mixed)
+    told = (_choice, _seeds, _missing, _silent, _chance, _clips, _classes, _gains, _mixed)
     return [*(note for tell in told for note in tell(found)), UNITS]
 
 
@@ -136,6 +137,11 @@ def _classes(found: Findings) -> Iterable[str]:
     figures = [of for _, of in found.figures]
     if names := sorted({name for one in figures for name in one["left_out"]}):
         yield f"Left out of mAP, for want of a positive test clip: {', '.join(names)}."
+
+
+def _gains(found: Findings) -> Iterable[str]:
+    if told := gains.missing(found):
+        yield told
 
 
 def _mixed(found: Findings) -> Iterable[str]:

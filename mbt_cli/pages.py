@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from mbt_cli import exhibits, findings, plates
+from mbt_cli import exhibits, findings, plates, published
 from mbt_cli.contrasts import NO_STATEMENT, Contrasts, percent, signed
 from mbt_cli.document import Document, Figure, Items, Part, Section, Table, Terms
 from mbt_cli.findings import Findings
@@ -115,6 +115,7 @@ def _probes(tried: Tried) -> Iterable[Part]:
 
 def _published(found: Findings) -> Iterable[str]:
     yield from plates.unlike(found)
+    yield from published.conflicts(found.best.experiment.data)
 
 
 def _sources(found: Findings) -> list[Section]:

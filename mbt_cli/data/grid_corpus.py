@@ -30,8 +30,9 @@ VALIDATION, TEST = 0.2, 0.2
 
 
 def listing(spec: GridCorpus, shelf: Shelf) -> Listing:
-    """All clips on the shelf; a clip's group is its speaker, by its folder. The split is made within
-    each class from a hash of the names, so it is the same everywhere.
+    """All clips on the shelf; a clip's group is its speaker, by its folder.
+
+    The split is made within each class from a hash of the names, so it is the same everywhere.
 
     Raises MbtError where there are none, or too few of a class.
     """
