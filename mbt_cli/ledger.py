@@ -7,7 +7,7 @@ import pandas as pd
 
 from mbt_cli.contrasts import Contrast, Contrasts
 from mbt_cli.findings import Cell, Findings, machine
-from mbt_cli.names import plain, word
+from mbt_cli.names import encodable, plain, word
 from mbt_cli.statistics import summary
 
 FORMAT = 1
@@ -46,7 +46,8 @@ def runs_table(found: Findings) -> pd.DataFrame:
         row |= {name: v for name, v in figures.items() if not isinstance(v, dict | list)}
         for kind in ("groups", "classes"):
             for name, one in figures[kind].items():
-                row |= {f"{kind}.{name}.{figure}": value for figure, value in one.items()}
+                of = f"{kind}.{encodable(name)}"
+                row |= {f"{of}.{figure}": value for figure, value in one.items()}
         row |= {validation: run.status["validation"][found.measure]}
         row |= {"best epoch": run.status["epoch"], "seconds": run.status["seconds"]}
         rows.append(row | {"code": run.facts["code"]} | machine(run))

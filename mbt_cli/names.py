@@ -23,3 +23,8 @@ def word(field: str) -> str:
 def plain(value: Any) -> Any:
     """A value as a table shows it."""
     return " + ".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def encodable(text: str) -> str:
+    """With what cannot be written as UTF-8 spelled out: names of files may hold any bytes."""
+    return text.encode(errors="backslashreplace").decode()

@@ -16,6 +16,7 @@ from mbt_cli.document import Document, Figure, console, html, latex, markdown
 from mbt_cli.exhibits import cells
 from mbt_cli.files import write_text
 from mbt_cli.findings import Findings, findings_of
+from mbt_cli.names import encodable
 from mbt_cli.notes import notes
 from mbt_cli.pages import page
 from mbt_cli.sheet import KINDS
@@ -101,7 +102,7 @@ class _Seen:
     def texts(self, made: Document, folder: Path) -> dict[str, str]:
         values = ledger.record(self.found, self.told, made.answer, self.notes, self.warnings)
         main = cells(self.found, self.told, self.table)
-        return {
+        made_of = {
             "report.md": markdown.page(made),
             "report.html": html.page(made, folder),
             "table.tex": latex.table(
@@ -110,6 +111,7 @@ class _Seen:
             "runs.csv": ledger.runs_table(self.found).to_csv(index=False, lineterminator="\n"),
             "report.json": json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         }
+        return {name: encodable(text) for name, text in made_of.items()}
 
 
 def _seen(study: Study, records: Path) -> _Seen:
