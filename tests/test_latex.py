@@ -19,7 +19,7 @@ UNREAD = {r"{\textasciicircum}": "{}^{}", r"{\textbar}": "{}|{}", r"\texttt": ""
 def test_latex_sets_a_table_that_names_what_it_needs():
     assert latex.table(SHOUT, "Of `two`, 50% & more.", "tab:a_b {c}").splitlines() == [
         r"% Needs \usepackage{booktabs} in the preamble; to be set with \input.",
-        r"\begin{table}[t]", r"\centering", r"\small", r"\setlength{\tabcolsep}{4pt}",
+        r"\begin{table}[t]", r"\centering", r"\footnotesize", r"\setlength{\tabcolsep}{4pt}",
         r"\caption{Of \texttt{two}, 50\% \& more.}", r"\label{tab:a_b--c-}",
         r"\begin{tabular}{@{}lrr@{}}", r"\toprule",
         r"strategy & test mAP & seconds \\", r"\midrule",

@@ -36,9 +36,9 @@ class Table:
     rows: tuple[Row, ...]
     caption: str = ""
 
-    def of(self, names: Collection[str]) -> "Table":
-        """The same of fewer columns: the brief ones, and these."""
-        kept = [i for i, one in enumerate(self.columns) if one.brief or one.name in names]
+    def without(self, names: Collection[str]) -> "Table":
+        """The same without some of its columns."""
+        kept = [i for i, one in enumerate(self.columns) if one.name not in names]
         rows = (Row(tuple(row.texts[i] for i in kept), row.strong) for row in self.rows)
         return Table(tuple(self.columns[i] for i in kept), tuple(rows), self.caption)
 

@@ -19,7 +19,7 @@ from mbt_cli.document.spans import plain, spans
 HEAD = r"""% Needs \usepackage{booktabs} in the preamble; to be set with \input.
 \begin{table}[t]
 \centering
-\small
+\footnotesize
 \setlength{\tabcolsep}{4pt}"""
 
 UNWRITTEN = re.compile(

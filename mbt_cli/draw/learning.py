@@ -29,6 +29,7 @@ def curves(courses: Sequence[Course], title: str, measure: str, remark: str = ""
         entries.append(gap)
     seeds = max(len(course.training) for course in courses)
     said = "Thin: seeds. Thick: their mean." if seeds > 1 else "One seed."
+    said += " Training: mean over the steps of an epoch. Validation: at its end."
     room = 6.0 / len(courses)
     names = [
         lines(_unbroken(fitted(course.name, 2.4 * room, 9.0)), room, 9.0) for course in courses
