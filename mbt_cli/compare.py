@@ -6,7 +6,7 @@ A difference is A's figure less B's, over the seeds and the test clips that both
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mbt_cli.contrasts import NO_STATEMENT, TINY, signed
+from mbt_cli.contrasts import NO_STATEMENT, TINY, percent, signed
 from mbt_cli.document import Column, Document, Items, Part, Row, Section, Table
 from mbt_cli.findings import Findings, machine
 from mbt_cli.moved import MOST, Moved, most
@@ -65,7 +65,7 @@ def _answer(found: Pairs) -> str:
             told = (
                 f"{one} and {other} are not told apart: {signed(known.estimate)} {measure}"
                 f" ({where}; {p}, of this one test; n = {n} seeds). A true difference of"
-                f" {known.errors.detectable():.3f} would be found in {POWER:.0%} of such"
+                f" {known.errors.detectable():.3f} would be found in {percent(POWER)} of such"
                 " comparisons."
             )
     mine, theirs = (run.cost.macs for run in found.runs[0])

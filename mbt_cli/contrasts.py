@@ -52,9 +52,9 @@ class Contrast:
 
     @property
     def tied(self) -> bool:
-        """Whether the interval has zero in it."""
+        """Whether the interval has zero in it; of fewer seeds than enough that is not said."""
         known = self.difference
-        return known is not None and known.low <= 0 <= known.high
+        return known is not None and known.p is not None and known.low <= 0 <= known.high
 
     def __str__(self) -> str:
         """In a sentence."""

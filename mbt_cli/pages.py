@@ -36,10 +36,14 @@ def answer(found: Findings, told: Contrasts) -> str:
         return said
     if (known := one.difference) is None:
         return f"{said} They are not compared: {one.trouble}"
-    between = f"{exhibits.INTERVAL} {signed(known.low)} to {signed(known.high)}"
+    ends = f"{signed(known.low)} to {signed(known.high)}"
+    between = f"{exhibits.INTERVAL} {ends}"
     if known.errors.seeds is None:
         n = count(len(known.seeds), "seed")
-        return f"{said} Over clips alone the {between}; of {n} {NO_STATEMENT} is made."
+        return (
+            f"{said} Over clips alone the {exhibits.INTERVAL} of the difference is {ends}; with {n}"
+            f" {NO_STATEMENT} is made."
+        )
     sure = f"The difference is {signed(known.estimate)} ({between}; {one.ps})"
     return f"{said} {sure}." if one.differs else f"{said} {sure}: it is not told from chance."
 
@@ -85,13 +89,9 @@ def _with_chosen(found: Findings, told: Contrasts) -> Iterable[Part]:
     said = [str(one) for one in (*plain, *others)]
     if tied:
         names = ", ".join(one.other.name for one in tied)
-        errors = [one.difference.errors for one in tied if one.difference]
-        least = [each.detectable() for each in errors if each.seeds is not None]
+        least = max(one.difference.errors.detectable() for one in tied if one.difference)
         power = (
-            f" True differences of {max(least):.3f} would be found in {percent(POWER)} of such"
-            " studies."
-            if least
-            else f" {NO_STATEMENT.capitalize()} is made."
+            f" True differences of {least:.3f} would be found in {percent(POWER)} of such studies."
         )
         said.append(f"{found.best.name} is not told apart from {names}.{power}")
     if said:

@@ -207,7 +207,7 @@ def test_what_is_not_told_apart_says_what_would_have_been_found(tmp_path: Path) 
             record(study, cell, seed, tmp_path)
     answer = compare(tmp_path, FUSED, LATE).answer
     assert answer.startswith(f"A, {FUSED}, and B, {LATE}, are not told apart: ")
-    assert "would be found in 80% of such comparisons" in answer
+    assert "would be found in 80 % of such comparisons" in answer
 
 
 def test_equal_scores_are_the_same(tmp_path: Path) -> None:
