@@ -157,7 +157,7 @@ def _settings(one: Sequence[Run], other: Sequence[Run]) -> Part:
 def _described(run: Run) -> dict[str, str]:
     values = run.experiment.flat()
     told = {name: str(plain(v)) for name, v in values.items() if name != "training.seed"}
-    return told | {"code": str(run.facts["code"])} | machine(run)
+    return told | {"code": run.code} | machine(run)
 
 
 def _classes(found: Pairs) -> tuple[Part, ...]:

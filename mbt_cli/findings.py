@@ -143,9 +143,8 @@ def _lacks(run: Run, study: Study) -> str:
         for group in study.data.groups:
             evaluated["groups"][group]
         run.status["validation"][study.measure]
-        for facts, name in ((run.status, "seconds"), (run.status, "epoch"), (run.facts, "code")):
-            facts[name]
-        machine(run)
+        if evaluated[study.measure] is None:
+            return f"no {study.measure}, for no test clip has a label"
         return "" if run.cost.macs else "no cost"
     except (KeyError, TypeError) as error:
         return f"no {error.args[0]}"
@@ -186,9 +185,9 @@ def command(study: Study, seeds: int = ENOUGH_SEEDS) -> str:
 
 
 def machine(run: Run) -> dict[str, str]:
-    """What a run ran on: device and versions."""
-    where = run.facts["environment"]
-    return {"device": where["device_name"]} | dict(where["versions"])
+    """What a run ran on: device and versions, as far as its record says."""
+    where = run.facts.get("environment", {})
+    return {"device": where.get("device_name", "unknown")} | dict(where.get("versions", {}))
 
 
 def cell_name(study: Study, one: Experiment) -> str:

@@ -30,7 +30,8 @@ def table(found: Findings) -> pd.DataFrame:
         for group in study.data.groups:
             for figure in ("mAP", "AUC"):
                 row |= _numbers(f"{group} {figure}", cell.test("groups", group, figure))
-        row["seconds"] = _numbers("", [float(run.status["seconds"]) for run in cell.runs])[""]
+        times = [run.status["seconds"] for run in cell.runs if "seconds" in run.status]
+        row["seconds"] = _numbers("", times)[""]
         rows.append(row | {"silent": cell.silent, "chosen": cell is found.best})
     return pd.DataFrame(rows)
 
@@ -49,8 +50,8 @@ def runs_table(found: Findings) -> pd.DataFrame:
                 of = f"{kind}.{encodable(name)}"
                 row |= {f"{of}.{figure}": value for figure, value in one.items()}
         row |= {validation: run.status["validation"][found.measure]}
-        row |= {"best epoch": run.status["epoch"], "seconds": run.status["seconds"]}
-        rows.append(row | {"code": run.facts["code"]} | machine(run))
+        row |= {"best epoch": run.status.get("epoch"), "seconds": run.status.get("seconds")}
+        rows.append(row | {"code": run.code} | machine(run))
     return pd.DataFrame(rows)
 
 
@@ -83,7 +84,7 @@ def record(
         "with_the_chosen": [_contrast(one) for one in told.chosen],
         "warnings": list(warnings),
         "notes": list(notes),
-        "code": sorted({run.facts["code"] for run in found.runs}),
+        "code": sorted({run.code for run in found.runs}),
         "hardware": [
             dict(one) for one in dict.fromkeys(tuple(machine(run).items()) for run in found.runs)
         ],

@@ -145,7 +145,7 @@ def _gains(found: Findings) -> Iterable[str]:
 
 
 def _mixed(found: Findings) -> Iterable[str]:
-    codes = sorted({run.facts["code"] for run in found.runs})
+    codes = sorted({run.code for run in found.runs})
     if len(codes) > 1:
         yield (
             f"Runs of {len(codes)} versions of the code are mixed ({', '.join(codes)}). Mend it"

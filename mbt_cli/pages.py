@@ -124,7 +124,7 @@ def _sources(found: Findings) -> list[Section]:
     machines = dict.fromkeys(
         ", ".join(map(" ".join, findings.machine(run).items())) for run in found.runs
     )
-    codes = dict.fromkeys(f"`{run.facts['code']}`" for run in found.runs)
+    codes = dict.fromkeys(f"`{run.code}`" for run in found.runs)
     keys = {cell.name: ", ".join(f"`{run.key}`" for run in cell.runs) for cell in found.cells}
     return [
         Section("Data", (Items((

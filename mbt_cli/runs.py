@@ -69,6 +69,11 @@ class Run:
         return Cost(**self.facts["cost"])
 
     @property
+    def code(self) -> str:
+        """The version of the code that did it; older records do not say."""
+        return str(self.facts.get("code", "unknown"))
+
+    @property
     def multi_label(self) -> bool:
         """Whether a clip may have several labels; of older records their figures tell."""
         told = self.facts.get("multi_label", "top1" not in (self.figures(Evaluation()) or {}))

@@ -56,7 +56,9 @@ def test_help_lists_what_there_is(mbt):
 
 def test_every_command_says_what_it_does():
     names = {command.callback.__name__ for command in app.registered_commands}
-    assert names == {"ablate", "attention_rollout", "evaluate", "flops", "report", "sync"}
+    assert names == {
+        "ablate", "attention_rollout", "compare", "evaluate", "flops", "report", "sync",
+    }  # fmt: skip
     assert all(command.callback.__doc__ for command in app.registered_commands)
 
 

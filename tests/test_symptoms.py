@@ -14,6 +14,7 @@ from mbt_cli.files import write
 from mbt_cli.findings import findings_of
 from mbt_cli.probes import probed, probes
 from mbt_cli.record import Record
+from mbt_cli.report import report
 from mbt_cli.runs import Run, read
 from mbt_cli.study import Study
 from mbt_cli.symptoms import symptoms
@@ -61,8 +62,7 @@ def test_failed_runs_are_named_with_their_reason(study: Study, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("file", "lacks"), [
-    ("status.json", "validation"), ("status.json", "seconds"), ("run.json", "code"),
-    ("run.json", "environment"), ("run.json", "cost"),
+    ("status.json", "validation"), ("run.json", "cost"),
 ])  # fmt: skip
 def test_records_of_an_older_form_are_left_out_and_named(
     study: Study, tmp_path: Path, file: str, lacks: str
@@ -76,6 +76,35 @@ def test_records_of_an_older_form_are_left_out_and_named(
     assert f"`{run.key}` has no {lacks}" in said
     found = findings_of(study, tmp_path)
     assert [len(cell.runs) for cell in found.cells] == [3, 2, 3]
+
+
+@pytest.mark.parametrize(("file", "lacks"), [
+    ("status.json", "seconds"), ("status.json", "epoch"), ("run.json", "code"),
+    ("run.json", "environment"), ("run.json", "multi_label"), ("run.json", "groups"),
+])  # fmt: skip
+def test_what_an_older_record_does_not_say_is_not_missed(
+    study: Study, tmp_path: Path, file: str, lacks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mbt_cli.plates.plates", lambda *_: {})
+    whole = report(study, tmp_path)
+    run = record_of(study, tmp_path, 1, 2)
+    values = read(run.folder / file)
+    values.pop(lacks, None)
+    write(run.folder / file, values)
+    assert warnings(study, tmp_path) == []
+    assert report(study, tmp_path).answer == whole.answer
+
+
+def test_a_run_whose_measure_is_not_defined_is_left_out_and_named(
+    study: Study, tmp_path: Path
+) -> None:
+    run = record_of(study, tmp_path, 1, 2)
+    path = run.evaluation(Evaluation()) / "evaluation.json"
+    values = read(path)
+    values["figures"]["mAP"] = None
+    write(path, values)
+    (said,) = warnings(study, tmp_path)
+    assert f"`{run.key}` has no mAP, for no test clip has a label" in said
 
 
 def test_a_run_without_test_scores_is_left_out_and_named(study: Study, tmp_path: Path) -> None:
