@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,3 +26,33 @@ def test_every_number_follows_from_the_records(name: str, tmp_path: Path) -> Non
     assert found.differences == ()
     assert found.records == tmp_path / name / "records.zip"
     assert found.numbers > 1000
+
+
+def test_a_clone_makes_a_report_again_from_the_records(mbt: Any, tmp_path: Path) -> None:
+    name = "modalities-synthetic"
+    shutil.copytree(RESULTS / name, tmp_path / name)
+    kept = {file.name: file.read_bytes() for file in (tmp_path / name).glob("*.*")}
+    told = ("report.md", "report.json", "runs.csv", "table.tex")
+    for file in told:
+        (tmp_path / name / file).unlink()
+    done = mbt("report", name, "--results", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for file in (*told, "records.zip"):
+        assert (tmp_path / name / file).read_bytes() == kept[file], file
+
+
+def test_a_number_that_was_changed_is_told_and_the_command_fails(mbt: Any, tmp_path: Path) -> None:
+    name = "modalities-synthetic"
+    shutil.copytree(RESULTS / name, tmp_path / name)
+    page = tmp_path / name / "report.md"
+    text = page.read_text()
+    assert "0.963 ± 0.000" in text
+    page.write_text(text.replace("0.963 ± 0.000", "0.993 ± 0.000", 1))
+    done = mbt("report", name, "--check", "--results", tmp_path)
+    assert done.returncode == 1
+    assert "Not every number of" in done.stderr and "Traceback" not in done.stderr
+    assert "0.993 stands there, 0.963 follows." in " ".join(done.stderr.split())
+    page.write_text(text)
+    done = mbt("report", name, "--check", "--results", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "follow from the records of 12 runs" in " ".join(done.stdout.split())

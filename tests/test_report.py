@@ -3,6 +3,7 @@
 The records here are real ones of runs that were not trained: only their scores are made up.
 """
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -26,15 +27,17 @@ from recorded import (
 )
 from rich.console import Console
 
+from mbt_cli.contrasts import signed
 from mbt_cli.cost import cost
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
 from mbt_cli.findings import findings_of
 from mbt_cli.grid import load_grid
 from mbt_cli.metrics import figures as figures_of
+from mbt_cli.recipes import recipe
 from mbt_cli.report import Report, report
 from mbt_cli.runs import Run, run_folder
-from mbt_cli.study import Study
+from mbt_cli.study import Study, ask
 
 
 @pytest.fixture(scope="module")
@@ -426,3 +429,81 @@ def test_a_training_clip_that_one_run_lost_changes_no_figure(tmp_path: Path) -> 
     found = findings_of(study, tmp_path)
     assert all(cell.common is None for cell in found.cells)
     assert found.left_out == {"train/00001": "It is torn."}
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_answer_says_how_sure_it_is(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    for cell, validation in zip(study.cells, (0.5, 0.7, 0.6), strict=True):
+        for seed in range(3):
+            record(study, cell, seed, tmp_path, validation=validation)
+    found = report(study, tmp_path)
+    (one, _) = found.contrasts.late
+    known = one.difference
+    assert known is not None and one.differs
+    ends = f"{signed(known.low)} to {signed(known.high)}"
+    said = f"The difference is {signed(known.estimate)} (95 % interval {ends}; p"
+    assert said in found.answer
+    assert found.answer.endswith("by Holm over 2 tests).")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_chosen_cell_that_is_not_told_from_late_fusion_is_said_to_be_so(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    for cell, validation in zip(study.cells, (0.5, 0.6, 0.7), strict=True):
+        for seed in range(3):  # the chosen one is a bottleneck in the last layer
+            record(study, cell, seed, tmp_path, validation=validation)
+    answer = report(study, tmp_path).answer
+    assert answer.endswith("by Holm over 2 tests): it is not told from chance.")
+
+
+@pytest.mark.usefixtures("quick")
+def test_of_two_seeds_the_answer_speaks_of_clips_alone_and_nothing_is_tied(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    for cell, validation in zip(study.cells, (0.5, 0.7, 0.6), strict=True):
+        for seed in range(2):
+            record(study, cell, seed, tmp_path, validation=validation)
+    found = report(study, tmp_path)
+    assert "Over clips alone the 95 % interval of the difference is +" in found.answer
+    assert found.answer.endswith("with 2 seeds no statement about seeds is made.")
+    assert "| tied" not in page_of(study, tmp_path)
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_was_published_and_contradicts_itself_is_said_where_it_is_asked(
+    tmp_path: Path,
+) -> None:
+    base = recipe("audioset_mini")
+    study = ask(few(), "audioset_mini", base, {}, SMALL)
+    fill(study, tmp_path, seeds=1)
+    page = page_of(study, tmp_path) if report(study, tmp_path) else ""
+    told = page.split("## Published numbers")[1].split("\n## ")[0]
+    assert "Fig. 3 (left)" in told and "Table 6 has MBT at 40.32" in told
+
+
+def test_on_the_built_in_world_nothing_published_is_said(whole: tuple[Study, Path, Report]) -> None:
+    study, results, _ = whole
+    assert "Published numbers" not in page_of(study, results)
+
+
+def test_a_sentence_for_each_comparison_and_a_row(whole: tuple[Study, Path, Report]) -> None:
+    study, results, found = whole
+    page = page_of(study, results)
+    for one in found.contrasts.late:
+        start = str(one).partition(" (95")[0].partition(":")[0]
+        assert start in page
+        assert f"| {one.one.name} | {one.other.name} | " in page
+    assert "exploratory" in page
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_runs_the_records_beside_it_do(tmp_path: Path) -> None:
+    study = study_of(few(), SMALL)
+    fill(study, tmp_path, groups=SMALL.groups, multi_label=True)
+    first = report(study, tmp_path)
+    assert first.own and not first.trouble
+    kept = {file.name: file.read_bytes() for file in first.files}
+    shutil.rmtree(tmp_path / "runs")
+    again = report(study, tmp_path)
+    assert not again.own
+    assert {file.name: file.read_bytes() for file in again.files} == kept
