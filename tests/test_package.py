@@ -54,10 +54,17 @@ def test_no_file_names_a_machine_or_a_package_index():
     )
     forbidden = ("/ro" + "ot/", "/wo" + "rk/", "files.python" + "hosted", "pypi" + ".org")
     for name in filter(None, listed.stdout.split("\0")):
-        path = ROOT / name
-        if path.suffix not in (".png", ".npz", ".pdf") and path.is_file():
-            text = path.read_text()
+        for text in _texts_of(ROOT / name):
             assert not [word for word in forbidden if word in text], name
+
+
+def _texts_of(path):
+    """What can be read in a file, or in the files that are packed in it."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as packed:
+            return [packed.read(name).decode() for name in packed.namelist() if "json" in name]
+    binary = path.suffix in (".png", ".npz", ".pdf") or not path.is_file()
+    return [] if binary else [path.read_text()]
 
 
 def test_the_readme_shows_only_commands_and_files_that_are_there():
