@@ -1,5 +1,6 @@
 """Each cell with late fusion and with the chosen: what is said, what is not, and why."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -120,20 +121,17 @@ def test_a_seed_that_one_cell_lacks_is_left_out_of_both_and_named(tmp_path: Path
     assert "lacks" not in str(other)
 
 
-def test_a_run_that_is_there_twice_is_refused_and_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_run_that_is_there_twice_is_refused_and_named(tmp_path: Path, place: int) -> None:
     study = study_of(few(), SMALL)
     fill(study, tmp_path)
-    run = tmp_path / "runs" / study.cells[1].at("training.seed", 1).key
-    copied = run.with_name("0123456789")
-    copied.mkdir()
-    for file in [one for one in run.rglob("*") if one.is_file()]:
-        target = copied / file.relative_to(run)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(file.read_bytes())
+    run = tmp_path / "runs" / study.cells[place].at("training.seed", 1).key
+    shutil.copytree(run, run.with_name("0123456789"))
     one, other = told(study, tmp_path).late
+    name = ("late fusion", "bottleneck at L_f = 2")[place]
     assert one.difference is None
-    assert "not compared: bottleneck at L_f = 2 has seed 1 more than once" in str(one)
-    assert other.difference is not None
+    assert f"not compared: {name} has seed 1 more than once" in str(one)
+    assert (other.difference is None) == (place == 0)
 
 
 def test_runs_on_other_clips_are_refused_and_named(tmp_path: Path) -> None:
@@ -250,3 +248,11 @@ def test_signs_and_shares_as_they_are_printed() -> None:
         "+0.123", "−0.123", "0.000", "0.000",
     ]  # fmt: skip
     assert percent(0.95) == "95 %"
+
+
+def test_only_holms_correction_says_that_cells_differ(
+    filled: Callable[[int], Contrasts],
+) -> None:
+    one = filled(3).late[0]
+    assert replace(one, holm=0.049, bh=0.2).differs
+    assert not replace(one, holm=0.051, bh=0.02).differs

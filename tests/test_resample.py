@@ -134,3 +134,10 @@ def test_several_heads_are_right_together() -> None:
     ones = np.ones((N, 1), np.float32)
     found = replicates(scores, labels, [ones], multi_label=False, heads=heads)
     assert found[0] == pytest.approx(joint_top(scores, labels, [3, 4], 1), abs=1e-9)
+
+
+def test_the_mean_over_a_single_class_is_that_class() -> None:
+    scores, labels = scores_of(ties=True)
+    weights = weights_of([f"{i}" for i in range(N)])
+    one = average_precision(scores[:, 3], labels[:, 3], weights)
+    assert np.array_equal(mean_average_precision(scores[:, 3:4], labels[:, 3:4], weights), one)

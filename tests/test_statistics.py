@@ -183,11 +183,25 @@ def test_the_smallest_detectable_difference_is_found_in_four_of_five() -> None:
     assert Errors(0.0, 0.0, 3, GROUPS).detectable() == 0
 
 
-def test_the_seeds_needed_are_the_fewest_that_do() -> None:
+@pytest.mark.parametrize("size", [0.012, 0.015, 0.02, 0.025, 0.03, 0.04])
+def test_the_seeds_needed_are_the_fewest_that_do(size: float) -> None:
     errors = Errors(0.02, 0.001, 3, GROUPS)
-    needed = errors.seeds_needed(0.03)
+    needed = errors.seeds_needed(size)
     assert needed is not None and needed > 3
-    assert errors.power(0.03, needed) >= 0.8 > errors.power(0.03, needed - 1)
+    assert errors.power(size, needed) >= 0.8 > errors.power(size, needed - 1)
+
+
+def test_with_more_seeds_their_error_falls_and_that_of_clips_stays() -> None:
+    errors = Errors(0.02, 0.005, 3, GROUPS)
+    more = Errors(0.02 * np.sqrt(3 / 12), 0.005, 12, GROUPS)
+    assert errors.power(0.02, 12) == pytest.approx(more.power(0.02))
+
+
+def test_where_clips_move_seeds_against_each_other_their_part_is_none() -> None:
+    moved = 0.02 * np.random.default_rng(6).standard_normal(DRAWS)
+    draws = 0.1 + np.stack([moved, -moved, 0 * moved])
+    found = difference(sample_of([0.1, 0.11, 0.12], draws), sample_of([0.0] * 3))
+    assert found.errors.clips == 0
 
 
 def test_three_seeds_are_the_fewest_that_are_asked_for() -> None:
