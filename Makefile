@@ -11,11 +11,12 @@ demo: $(READY)  ## render the built-in world, run all 39 runs of fusion_layer, r
 	$(BIN)/mbt-cli report fusion_layer
 	$(BIN)/mbt-cli attention-rollout test/00002
 	@echo
-	@echo "The answer, with figures:    results/fusion_layer-synthetic/report.md"
+	@echo "The answer, with figures:    results/fusion_layer-synthetic/report.html (or report.md)"
 	@echo "Where a model looked:        results/rollouts/00002-*/rollout.mp4"
 	@echo "Every run:                   $(BIN)/mbt-cli runs list"
 	@echo "The same in MLflow:          $(BIN)/mlflow ui --backend-store-uri sqlite:///results/mlflow.db"
 	@echo "Next: the same question at your own settings, or on your own video:"
+	@echo "    $(BIN)/mbt-cli ablate --grid fusion_layer --probes    # what each run loses without one thing"
 	@echo "    $(BIN)/mbt-cli ablate --grid fusion_layer --set model.bottlenecks=1 --seeds 1"
 	@echo "    $(BIN)/mbt-cli attention-rollout your-video.mp4"
 

@@ -6,6 +6,7 @@ the paper's (Nagrani et al. 2021, sec. 4.2) where it gives a figure; recipes dep
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from mbt_cli import settings
@@ -121,8 +122,7 @@ class Experiment:
     @property
     def key(self) -> str:
         """Ten hex digits for what differs from the defaults; a new field moves no old key."""
-        mine = self.canonical()
-        return settings.digest({name: mine.flat()[name] for name in _TAGS} | mine.changed())
+        return _key(self)
 
     def changed(self) -> dict[str, Any]:
         """What is not at its default, by its dotted name."""
@@ -132,7 +132,7 @@ class Experiment:
     @property
     def cell(self) -> str:
         """The key at seed 0: runs of one cell differ in the seed alone."""
-        return self.at("training.seed", 0).key
+        return _key(replace(self, training=replace(self.training, seed=0)))
 
     @property
     def title(self) -> str:
@@ -153,6 +153,12 @@ class Experiment:
                 f" {SCHEMA}: update mbt-cli."
             )
         return settings.restore(cls, record)
+
+
+@lru_cache(maxsize=8192)  # a report asks for the same keys again and again
+def _key(experiment: Experiment) -> str:
+    mine = experiment.canonical()
+    return settings.digest({name: mine.flat()[name] for name in _TAGS} | mine.changed())
 
 
 _TAGS = ("data.dataset", "model.family")
