@@ -21,7 +21,7 @@ from mbt_cli.model.fusion import Layer
 from mbt_cli.model.mbt import MBT
 from mbt_cli.model.transformer import Attention
 from mbt_cli.probes import Attended
-from mbt_cli.rollout import places_of
+from mbt_cli.rollout import listening, places_of
 from mbt_cli.scoring import autocast
 from mbt_cli.wiring import Line
 
@@ -66,13 +66,8 @@ def watched(model: MBT) -> Iterator[list["Watch"]]:
         with torch.autocast(inputs[0].device.type, enabled=False):
             next(turns).add(attention.heads_weights(*inputs))
 
-    attentions = [module for module in model.modules() if isinstance(module, Attention)]
-    hooks = [attention.register_forward_pre_hook(see) for attention in attentions]
-    try:
+    with listening(model, see):
         yield watches
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 class Watch:

@@ -6,7 +6,7 @@ A difference is A's figure less B's, over the seeds and the test clips that both
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mbt_cli.contrasts import NO_STATEMENT, TINY, percent, signed
+from mbt_cli.contrasts import INTERVAL, NO_STATEMENT
 from mbt_cli.document import Column, Document, Items, Part, Row, Section, Table
 from mbt_cli.findings import Findings, machine
 from mbt_cli.moved import MOST, Moved, most
@@ -15,7 +15,7 @@ from mbt_cli.pairs import Pairs, few, pairs, seeds
 from mbt_cli.runs import Run
 from mbt_cli.sides import sides
 from mbt_cli.statistics import POWER, Summary, summary
-from mbt_cli.words import count
+from mbt_cli.words import TINY, count, ends, p_value, percent, signed
 
 A_AND_B = (Column("A"), Column("B"))
 NONE = "–"
@@ -54,12 +54,12 @@ def _answer(found: Pairs) -> str:
     said = f"{one} reaches {abs(known.estimate):.3f} {more} {measure} than {other[:-1]}"
     if abs(known.estimate) < TINY:
         said = f"{one} reaches the same {measure} as {other[:-1]}"
-    where = f"95 % interval {signed(known.low)} to {signed(known.high)}"
+    where = f"{INTERVAL} {ends(known.low, known.high)}"
     if known.p is None:
         groups = count(known.errors.groups, "group")
         told = f"{said}, on these clips ({where}, over {groups} of clips alone; n = {n})."
     else:
-        p = "p < 0.001" if known.p < 0.001 else f"p = {known.p:.3f}"
+        p = f"p {p_value(known.p)}"
         told = f"{said} ({where}; {p}, of this one test; n = {n} seeds)."
         if known.low <= 0 <= known.high:
             told = (
@@ -103,7 +103,7 @@ def _notes(found: Pairs) -> Iterator[str]:
 
 def _figures(found: Pairs) -> Table:
     known, measure = found.difference, found.measure
-    interval = f"{signed(known.estimate)}, {signed(known.low)} to {signed(known.high)}"
+    interval = f"{signed(known.estimate)}, {ends(known.low, known.high)}"
     one, other = (str(summary(values)) for values in _both(found, (measure,)))
     mine, theirs = (run.cost for run in found.runs[0])
     rows = [

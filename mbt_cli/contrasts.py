@@ -20,11 +20,10 @@ from mbt_cli.statistics import (
     corrected,
     difference,
 )
-from mbt_cli.words import count
+from mbt_cli.words import TINY, count, ends, p_value, percent, signed
 
 NO_STATEMENT = "no statement about seeds"
-TINY = 5e-4
-"""Below half of the last digit that is printed."""
+INTERVAL = f"{percent(1 - LEVEL)} interval"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +61,7 @@ class Contrast:
         if (known := self.difference) is None:
             return f"{names} are not compared: {self.trouble}"
         n, groups = len(known.seeds), known.errors.groups
-        where = f"{percent(1 - LEVEL)} interval {signed(known.low)} to {signed(known.high)}"
+        where = f"{INTERVAL} {ends(known.low, known.high)}"
         left = f" {self.trouble}" if self.trouble else ""
         if known.errors.seeds is None:
             return (
@@ -91,7 +90,8 @@ class Contrast:
     @property
     def ps(self) -> str:
         """p as it is printed."""
-        return f"{_p(self.holm)} by Holm over {count(self.tests, 'test')}"
+        told = "no p" if self.holm is None else f"p {p_value(self.holm)}"
+        return f"{told} by Holm over {count(self.tests, 'test')}"
 
 
 @dataclass(frozen=True)
@@ -195,19 +195,3 @@ def _family(of: Sequence[Contrast], tests: int) -> list[Contrast]:
         done.append(Contrast(one.one, one.other, one.measure, one.difference, one.trouble,
                              holm, bh, tests))  # fmt: skip
     return done
-
-
-def signed(value: float) -> str:
-    """With its sign, and a minus as it is printed; nothing is not negative."""
-    return "0.000" if abs(value) < TINY else f"{value:+.3f}".replace("-", "−")
-
-
-def percent(share: float) -> str:
-    """A share, in whole percent."""
-    return f"{100 * share:.0f} %"
-
-
-def _p(p: float | None) -> str:
-    if p is None:
-        return "no p"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

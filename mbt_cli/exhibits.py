@@ -6,16 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from mbt_cli.contrasts import Contrast, Contrasts, percent, signed
+from mbt_cli.contrasts import INTERVAL, Contrast, Contrasts
 from mbt_cli.document import Column, Row, Table
 from mbt_cli.findings import Cell, Findings
 from mbt_cli.ledger import WORTH
-from mbt_cli.statistics import LEVEL, summary
+from mbt_cli.statistics import summary
 from mbt_cli.study import Study
 from mbt_cli.tried import Tried
+from mbt_cli.words import ends, p_value, signed
 
 CHOSEN, TIED = "chosen", "tied"
-INTERVAL = f"{percent(1 - LEVEL)} interval"
 
 
 def cells(found: Findings, told: Contrasts, frame: pd.DataFrame) -> Table:
@@ -63,7 +63,7 @@ def cells(found: Findings, told: Contrasts, frame: pd.DataFrame) -> Table:
 def _over(one: Contrast | None) -> tuple[str, str]:
     if one is None or (known := one.difference) is None:
         return "–", "–"
-    return signed(known.estimate), f"{signed(known.low)} to {signed(known.high)}"
+    return signed(known.estimate), ends(known.low, known.high)
 
 
 def _remark(row: dict[str, Any], told: Contrasts, cell: Cell) -> str:
@@ -101,7 +101,7 @@ def _figures(one: Contrast) -> tuple[str, ...]:
     needed = errors.seeds_needed(WORTH) if tested else None
     return (
         signed(known.estimate),
-        f"{signed(known.low)} to {signed(known.high)}",
+        ends(known.low, known.high),
         _p(one.holm),
         _p(one.bh),
         f"{errors.seeds:.4f}" if errors.seeds is not None else "–",
@@ -113,9 +113,7 @@ def _figures(one: Contrast) -> tuple[str, ...]:
 
 
 def _p(p: float | None) -> str:
-    if p is None:
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "–" if p is None else p_value(p).removeprefix("= ")
 
 
 def groups(study: Study, frame: pd.DataFrame) -> Table:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from mbt_cli import exhibits, findings, plates, published
-from mbt_cli.contrasts import NO_STATEMENT, Contrasts, percent, signed
+from mbt_cli.contrasts import INTERVAL, NO_STATEMENT, Contrasts
 from mbt_cli.document import Document, Figure, Items, Part, Section, Table, Terms
 from mbt_cli.findings import Findings
 from mbt_cli.notes import GLOSSARY, notes
@@ -13,7 +13,7 @@ from mbt_cli.statistics import LEVEL, POWER
 from mbt_cli.study import Study
 from mbt_cli.symptoms import symptoms
 from mbt_cli.tried import Tried
-from mbt_cli.words import count
+from mbt_cli.words import count, ends, percent, signed
 
 HOW_SURE = (
     f"An interval is of {percent(1 - LEVEL)}, for one comparison by itself, and has two parts:"
@@ -36,12 +36,12 @@ def answer(found: Findings, told: Contrasts) -> str:
         return said
     if (known := one.difference) is None:
         return f"{said} They are not compared: {one.trouble}"
-    ends = f"{signed(known.low)} to {signed(known.high)}"
-    between = f"{exhibits.INTERVAL} {ends}"
+    reach = ends(known.low, known.high)
+    between = f"{INTERVAL} {reach}"
     if known.errors.seeds is None:
         n = count(len(known.seeds), "seed")
         return (
-            f"{said} Over clips alone the {exhibits.INTERVAL} of the difference is {ends}; with {n}"
+            f"{said} Over clips alone the {INTERVAL} of the difference is {reach}; with {n}"
             f" {NO_STATEMENT} is made."
         )
     sure = f"The difference is {signed(known.estimate)} ({between}; {one.ps})"

@@ -6,7 +6,7 @@ modalities and bottleneck tokens as in Nagrani et al. 2021, Fig. 6: arxiv.org/ab
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
@@ -115,10 +115,17 @@ def captured(model: MBT) -> Iterator[list[Map]]:
             (weights,) = attention.weights(*inputs)
         maps.append(weights.cpu())
 
-    attentions = [module for module in model.modules() if isinstance(module, Attention)]
-    hooks = [attention.register_forward_pre_hook(keep) for attention in attentions]
-    try:
+    with listening(model, keep):
         yield maps
+
+
+@contextmanager
+def listening(model: MBT, hear: Callable[[Attention, tuple[Any, ...]], None]) -> Iterator[None]:
+    """Whatever attention the model runs inside is told first, with what it is given."""
+    attentions = [module for module in model.modules() if isinstance(module, Attention)]
+    hooks = [attention.register_forward_pre_hook(hear) for attention in attentions]
+    try:
+        yield
     finally:
         for hook in hooks:
             hook.remove()

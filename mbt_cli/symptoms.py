@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from mbt_cli.contrasts import percent
 from mbt_cli.courses import Curve, course
 from mbt_cli.findings import Cell, Findings
 from mbt_cli.probes import COLLAPSED
 from mbt_cli.tried import Tried
-from mbt_cli.words import count
+from mbt_cli.words import count, percent
 
 NAMED = 4
 """Cells that a warning names; the rest it counts."""

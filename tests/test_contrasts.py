@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from recorded import CLIPS, LAYERS, SMALL, few, fill, lose, record, study_of
 
-from mbt_cli.contrasts import Contrasts, contrasts, percent, signed
+from mbt_cli.contrasts import Contrasts, contrasts
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.findings import findings_of
 from mbt_cli.grid import load_grid
@@ -19,6 +19,7 @@ from mbt_cli.runs import Run
 from mbt_cli.samples import sample
 from mbt_cli.statistics import corrected, difference
 from mbt_cli.study import Study
+from mbt_cli.words import percent, signed
 
 
 def told(study: Study, results: Path) -> Contrasts:

@@ -27,7 +27,6 @@ from recorded import (
 )
 from rich.console import Console
 
-from mbt_cli.contrasts import signed
 from mbt_cli.cost import cost
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
@@ -38,6 +37,7 @@ from mbt_cli.recipes import recipe
 from mbt_cli.report import Report, report
 from mbt_cli.runs import Run, run_folder
 from mbt_cli.study import Study, ask
+from mbt_cli.words import signed
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Numbers of things are said as people say them."""
 
-from mbt_cli.words import count
+from mbt_cli.words import count, ends, p_value
 
 
 def test_one_is_one_and_all_else_is_many():
@@ -8,3 +8,11 @@ def test_one_is_one_and_all_else_is_many():
         "0 clips", "1 clip", "2 clips", "1,234 clips",
     ]  # fmt: skip
     assert [count(n, "class", "has", "have") for n in (1, 3)] == ["1 class has", "3 classes have"]
+
+
+def test_p_is_printed_as_far_as_it_is_known():
+    assert [p_value(p) for p in (0.0123, 0.00099, 1.0)] == ["= 0.012", "< 0.001", "= 1.000"]
+
+
+def test_an_interval_has_a_minus_as_it_is_printed():
+    assert ends(-0.0123, 0.0004) == "−0.012 to 0.000"
