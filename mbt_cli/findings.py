@@ -42,8 +42,6 @@ class Cell:
     @cached_property
     def figures(self) -> list[Any]:
         """Every run's figures on the test clips that all runs scored."""
-        if self.common is None:
-            return [run.figures(Evaluation()) for run in self.runs]
         return [run.figures_on(self.common) for run in self.runs]
 
     def test(self, *path: str) -> list[float]:

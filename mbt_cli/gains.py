@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.findings import Cell, Findings, command
+from mbt_cli.findings import Findings, command
 from mbt_cli.metrics import Figures
 from mbt_cli.recipes import recipe
 from mbt_cli.runs import FINISHED, Run, run_folder
@@ -47,7 +47,7 @@ def gains(found: Findings) -> list[Gain]:
     if not seeds:
         return []
     scored = {
-        name: [_scored(of[seed], both) for seed in seeds]
+        name: [of[seed].figures_on(both.common) for seed in seeds]
         for name, of in {"": runs, **alone}.items()
     }
     checked = {
@@ -106,13 +106,6 @@ def _alone(one: Experiment) -> dict[str, Experiment]:
     """The same experiment with each of its modalities alone."""
     late = one.at("model.fusion", "late")
     return {name: late.at("model.modalities", name) for name in one.model.modalities}
-
-
-def _scored(run: Run, cell: Cell) -> Figures:
-    """On the test clips that all runs of the study scored."""
-    if cell.common is None:
-        return run.figures(Evaluation()) or {}
-    return run.figures_on(cell.common)
 
 
 def _defined(runs: Sequence[Figures], name: str) -> list[float] | None:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mbt_cli.document.markdown import line
-from mbt_cli.files import whole
+from mbt_cli.files import write_text
 
 MARK = "<!-- Written by mbt-cli report, each time. -->"
 """The first line: a page of the same name that lacks it is somebody's own, and stays."""
@@ -33,8 +33,7 @@ def write(results: Path) -> None:
     parts = [MARK, "# Results", LEAD, *(part for folder in folders for part in _study(folder))]
     if (results / "LOG.md").exists():
         parts.append("## Log\n\nWhat was learned by running things: [LOG.md](LOG.md).")
-    with whole(page) as file:
-        file.write(("\n\n".join(parts) + "\n").encode())
+    write_text(page, "\n\n".join(parts) + "\n")
 
 
 def _study(folder: Path) -> list[str]:

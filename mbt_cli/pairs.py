@@ -58,7 +58,7 @@ class Pairs:
     @cached_property
     def figures(self) -> list[tuple[Figures, Figures]]:
         """Of every pair, on the common clips."""
-        return [(_figures(one, self.common), _figures(other, self.common))
+        return [(one.figures_on(self.common), other.figures_on(self.common))
                 for one, other in self.runs]  # fmt: skip
 
     @cached_property
@@ -81,7 +81,7 @@ class Pairs:
         """Those that moved most by their lead, with their labels."""
         first, leads = self.runs[0][0], []
         for pair in self.runs:
-            found = [_scored(run, self.common) for run in pair]
+            found = [run.scores_on(self.common) for run in pair]
             one, other = (
                 lead(arrays["scores"], arrays["labels"], multi_label=first.multi_label,
                      heads=first.facts.get("heads", {})) for arrays in found
@@ -152,16 +152,3 @@ def _alike(a: Side, b: Side, one: Run, other: Run) -> None:
     ):
         if (mine.get(name) or None) != (theirs.get(name) or None):
             raise MbtError(f"{a.name} and {b.name} cannot be compared: {what}.")
-
-
-def _figures(run: Run, common: frozenset[str] | None) -> Figures:
-    return (run.figures(Evaluation()) or {}) if common is None else run.figures_on(common)
-
-
-def _scored(run: Run, common: frozenset[str] | None) -> dict[str, np.ndarray]:
-    """A run's scores, its clips in the order of their names."""
-    arrays = run.scores(Evaluation())
-    order = np.argsort(arrays["names"], kind="stable")
-    if common is not None:
-        order = order[np.isin(arrays["names"][order], list(common))]
-    return {name: values[order] for name, values in arrays.items()}

@@ -106,12 +106,13 @@ class Run:
         """Clips that could not be read, before it began or since then, and why."""
         return {**self.facts.get("left_out", {}), **self.status.get("lost", {})}
 
-    def figures_on(self, clips: frozenset[str]) -> Figures:
-        """What it finds on some of its test clips, by their names."""
-        arrays, facts = self.scores(Evaluation()), self.facts
-        rows = np.isin(arrays["names"], list(clips))
+    def figures_on(self, clips: frozenset[str] | None) -> Figures:
+        """What it finds on some of its test clips, by their names; None: on all, as recorded."""
+        if clips is None:
+            return self.figures(Evaluation()) or {}
+        arrays, facts = self.scores_on(clips), self.facts
         return figures(
-            arrays["scores"][rows], arrays["labels"][rows].astype(np.float32), facts["classes"],
+            arrays["scores"], arrays["labels"].astype(np.float32), facts["classes"],
             groups=facts.get("groups", {}), multi_label=self.multi_label,
             heads=facts.get("heads", {}),
         )  # fmt: skip
@@ -138,6 +139,15 @@ class Run:
                 f"The scores of run {self.key} cannot be read ({error}). Remove it and run its"
                 f" ablate command again: mbt-cli runs remove {self.key}"
             ) from error
+
+    def scores_on(self, clips: frozenset[str] | None) -> dict[str, np.ndarray]:
+        """Its `scores` on some of its test clips, by their names, and in the order of these; None:
+        on all."""
+        arrays = self.scores(Evaluation())
+        order = np.argsort(arrays["names"], kind="stable")
+        if clips is not None:
+            order = order[np.isin(arrays["names"][order], list(clips))]
+        return {name: values[order] for name, values in arrays.items()}
 
     def draws(self, how: Evaluation, digest: str) -> np.ndarray | None:
         """What the measure comes to on other draws of the clips (`resample.py`), where it was kept

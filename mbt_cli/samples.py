@@ -27,7 +27,7 @@ def sample(
 ) -> Sample:
     """A cell's finished runs, each with its value of the measure; over their test clips, or over
     some of them, by name. Raises MbtError where the runs were scored on other clips."""
-    found = [_scored(run, common) for run in runs]
+    found = [run.scores_on(common) for run in runs]
     clips = [_clips(arrays) for arrays in found]
     for run, mine in zip(runs, clips, strict=True):
         if mine != clips[0]:
@@ -41,15 +41,6 @@ def sample(
     seeds = tuple(run.experiment.training.seed for run in runs)
     groups = len(np.unique(found[0]["groups"]))
     return Sample(name, seeds, np.array(values, float), np.stack(draws), clips[0], groups)
-
-
-def _scored(run: Run, common: frozenset[str] | None) -> dict[str, Any]:
-    """A run's scores, its clips in the order of their names."""
-    arrays = run.scores(Evaluation())
-    order = np.argsort(arrays["names"], kind="stable")
-    if common is not None:
-        order = order[np.isin(arrays["names"][order], list(common))]
-    return {name: values[order] for name, values in arrays.items()}
 
 
 def _clips(arrays: dict[str, Any]) -> str:

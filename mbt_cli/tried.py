@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from mbt_cli.contrasts import Contrasts
-from mbt_cli.findings import Cell, Findings
+from mbt_cli.findings import Findings
 from mbt_cli.probes import Attended, Probed, probed
 
 
@@ -67,11 +67,6 @@ def tried(found: Findings, told: Contrasts) -> Tried:
             if (lines := list(dict.fromkeys(_where(one) for of in each for one in of.collapsed)))
         },
     )  # fmt: skip
-
-
-def unprobed(found: Findings) -> list[Cell]:
-    """Cells with a finished run that was not probed."""
-    return [cell for cell in found.cells if any(probed(run) is None for run in cell.runs)]
 
 
 def _gathered(each: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:

@@ -90,6 +90,13 @@ def fill(study: Study, results: Path, seeds: int = 3, **how: Any) -> None:
         record(study, one, one.training.seed, results, **how)
 
 
+def reach(study: Study, results: Path, *validation: float, seeds: int = 3) -> None:
+    """Every cell at every seed, with what each cell reaches on validation: that chooses."""
+    for cell, reached in zip(study.cells, validation, strict=True):
+        for seed in range(seeds):
+            record(study, cell, seed, results, validation=reached)
+
+
 def fields(**values: Any) -> Callable[[Experiment], Any]:
     """A grid's function: the base experiment at each value of one field."""
     (field, all_), = values.items()  # fmt: skip

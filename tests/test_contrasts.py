@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recorded import CLIPS, LAYERS, SMALL, few, fill, lose, record, study_of
+from recorded import CLIPS, LAYERS, SMALL, few, fill, lose, reach, study_of
 
 from mbt_cli.contrasts import Contrasts, contrasts
 from mbt_cli.experiment import Evaluation, Experiment
@@ -220,9 +220,7 @@ def test_modalities_alone_have_no_late_fusion_to_be_compared_with(tmp_path: Path
 
 def test_where_late_fusion_is_chosen_it_is_compared_with_every_cell_once(tmp_path: Path) -> None:
     study = study_of(few(), SMALL)
-    for cell, validation in zip(study.cells, (0.9, 0.6, 0.5), strict=True):
-        for seed in range(3):
-            record(study, cell, seed, tmp_path, validation=validation)
+    reach(study, tmp_path, 0.9, 0.6, 0.5)
     found = told(study, tmp_path)
     assert found.best.name == "late fusion"
     assert len(found.late) == len(found.chosen) == 2

@@ -22,6 +22,7 @@ from recorded import (
     fill,
     lose,
     manifest,
+    reach,
     record,
     study_of,
 )
@@ -434,9 +435,7 @@ def test_a_training_clip_that_one_run_lost_changes_no_figure(tmp_path: Path) -> 
 @pytest.mark.usefixtures("quick")
 def test_the_answer_says_how_sure_it_is(tmp_path: Path) -> None:
     study = study_of(few(), SMALL)
-    for cell, validation in zip(study.cells, (0.5, 0.7, 0.6), strict=True):
-        for seed in range(3):
-            record(study, cell, seed, tmp_path, validation=validation)
+    reach(study, tmp_path, 0.5, 0.7, 0.6)
     found = report(study, tmp_path)
     (one, _) = found.contrasts.late
     known = one.difference
@@ -450,9 +449,7 @@ def test_the_answer_says_how_sure_it_is(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("quick")
 def test_a_chosen_cell_that_is_not_told_from_late_fusion_is_said_to_be_so(tmp_path: Path) -> None:
     study = study_of(few(), SMALL)
-    for cell, validation in zip(study.cells, (0.5, 0.6, 0.7), strict=True):
-        for seed in range(3):  # the chosen one is a bottleneck in the last layer
-            record(study, cell, seed, tmp_path, validation=validation)
+    reach(study, tmp_path, 0.5, 0.6, 0.7)  # the chosen one is a bottleneck in the last layer
     answer = report(study, tmp_path).answer
     assert answer.endswith("by Holm over 2 tests): it is not told from chance.")
 
@@ -460,9 +457,7 @@ def test_a_chosen_cell_that_is_not_told_from_late_fusion_is_said_to_be_so(tmp_pa
 @pytest.mark.usefixtures("quick")
 def test_of_two_seeds_the_answer_speaks_of_clips_alone_and_nothing_is_tied(tmp_path: Path) -> None:
     study = study_of(few(), SMALL)
-    for cell, validation in zip(study.cells, (0.5, 0.7, 0.6), strict=True):
-        for seed in range(2):
-            record(study, cell, seed, tmp_path, validation=validation)
+    reach(study, tmp_path, 0.5, 0.7, 0.6, seeds=2)
     found = report(study, tmp_path)
     assert "Over clips alone the 95 % interval of the difference is +" in found.answer
     assert found.answer.endswith("with 2 seeds no statement about seeds is made.")

@@ -30,7 +30,7 @@ def compare(
     """
     from mbt_cli.compare import compare as compared
     from mbt_cli.document import console, html, markdown
-    from mbt_cli.files import whole
+    from mbt_cli.files import write_text
     from mbt_cli.terminal import stdout
 
     if out is not None and out.suffix not in PAGES:
@@ -38,7 +38,5 @@ def compare(
     page = compared(results, a, b)
     stdout().print(console.page(page))
     if out is not None:
-        text = markdown.page(page) if out.suffix == ".md" else html.page(page, out.parent)
-        with whole(out) as file:
-            file.write(text.encode())
+        write_text(out, markdown.page(page) if out.suffix == ".md" else html.page(page, out.parent))
         stdout().print(f"\n{out}", markup=False, highlight=False, soft_wrap=True)
