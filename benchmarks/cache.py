@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 
 from mbt_cli.data.cache import Cached
-from mbt_cli.data.clips import DTYPES, Wanted
+from mbt_cli.data.clips import Wanted
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.dataset import Views
 
@@ -30,7 +30,7 @@ def cached(folder: Path) -> None:
     views, rng = Views(span_s=4.0), np.random.default_rng(0)
     arrays = {}
     for m, shape in views.shapes.items():
-        arrays[m] = np.zeros((CLIPS, *shape), DTYPES[m])
+        arrays[m] = np.zeros((CLIPS, *shape), views.dtypes[m])
         np.save(folder / f"{m}.npy", arrays[m])
     (folder / "ready.json").write_text('{"left_out": {}}')
     entries = (Entry(f"{k}", folder, "train", (0,)) for k in range(CLIPS))

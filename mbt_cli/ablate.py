@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from mbt_cli.cost import Cost, cost, overhead
-from mbt_cli.dataset import Views
+from mbt_cli.dataset import Viewed
 from mbt_cli.environment import code
 from mbt_cli.errors import MbtError, Unwritable
 from mbt_cli.executors import Died, Executor
@@ -98,7 +98,7 @@ def plan(
 
 
 def ablate(
-    planned: Sequence[Planned], sources: Mapping[Views, Source], results: Path, *,
+    planned: Sequence[Planned], sources: Mapping[Viewed, Source], results: Path, *,
     executor: Executor, device: str, threads: int, checkpoint_s: float, keep: str, policy: Policy,
     show: Show, track: Track,
 ) -> int:  # fmt: skip

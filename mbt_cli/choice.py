@@ -9,7 +9,6 @@ from mbt_cli.dataset import Synthetic
 from mbt_cli.errors import MbtError
 from mbt_cli.metrics import primary
 from mbt_cli.runs import Run, finished, run_of
-from mbt_cli.wiring import FSN, streams
 
 
 def chosen(results: Path, key: str | None) -> tuple[Run, str]:
@@ -79,7 +78,7 @@ def _manifest(run: Run, results: Path) -> Manifest | None:
 
 
 def _bottleneck(run: Run) -> bool:
-    return FSN in streams(run.experiment.model.canonical().wirings())
+    return run.experiment.model.canonical().bottleneck
 
 
 def _usable(run: Run) -> bool:

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64
 from mbt_cli.data.clips import MIDDLE, Batch, Clips, Wanted
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.data.views import RATE_HZ, audio_view
-from mbt_cli.dataset import Views
+from mbt_cli.dataset import Viewed, Views
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import HOP_MS, Evaluation
 from mbt_cli.feed import spans
@@ -47,7 +47,7 @@ class Disguises:
     """What several evaluations show of the clips of a split, all of it read once."""
 
     def __init__(
-        self, data: Clips, views: Views, modalities: Sequence[str], hows: Sequence[Evaluation]
+        self, data: Clips, views: Viewed, modalities: Sequence[str], hows: Sequence[Evaluation]
     ) -> None:
         """Raises MbtError where a single clip has no other one, or nothing can be averaged."""
         self.data, self.views, self.modalities = data, views, tuple(modalities)
@@ -117,6 +117,7 @@ class Disguises:
     def silence(self) -> Float[np.ndarray, "1 t mel"]:
         """The view of no sound at all."""
         views = self.views
+        assert isinstance(views, Views)  # of features no sound is delayed
         nothing = np.zeros(round(views.span_s * RATE_HZ), np.float32)
         return audio_view(nothing, RATE_HZ, views.mel_bins, views.steps, views.spectrogram).numpy()
 
@@ -127,7 +128,7 @@ class Disguises:
         return np.array([self.whose[place] for place in batch.places.tolist()], dtype=np.int64)
 
 
-def room_s(manifest: Manifest, views: Views) -> Float[np.ndarray, " n"]:
+def room_s(manifest: Manifest, views: Viewed) -> Float[np.ndarray, " n"]:
     """By how much each clip is longer than what is shown of it; 0 where its end is not known."""
     lengths = [e.start_s if e.end_s is None else e.end_s for e in manifest.entries]
     starts = [e.start_s for e in manifest.entries]

@@ -88,21 +88,18 @@ class Experiment:
             part.check()
         if self.training.mixup_independent and self.model.joint:
             raise MbtError(
-                f"training.mixup_independent gives each modality labels of its own, but"
-                f" model.readout={self.model.readout} classifies all of them together: choose cls"
-                " or mean_each."
+                "training.mixup_independent gives each modality labels of its own, but this model"
+                " classifies all of them together: choose a model.readout of cls or mean_each."
             )
         shapes = self.data.views.shapes
         for modality in self.model.modalities:
             if modality not in shapes:
                 raise UnknownName(f"modality of {self.data.dataset}", modality, shapes)
-            shape = shapes[modality]
-            space, patch = self.model.cut(shape)[1:], self.model.patch_of(shape)
-            if any(size < extent for size, extent in zip(space, patch, strict=True)):
-                raise MbtError(
-                    f"A view of {modality} is {space}, smaller than its patch of {patch}: make"
-                    " model.tubelet or model.patch smaller, or the view in data.views larger."
-                )
+        self.model.check_views(shapes)
+
+    def learns(self, classes: int) -> int:
+        """How many of a dataset's classes a run learns: all, unless its vocabulary is smaller."""
+        return getattr(self.data, "vocabulary", 0) or classes
 
     def canonical(self) -> "Experiment":
         """The one form of all experiments that are the same run."""
@@ -137,8 +134,7 @@ class Experiment:
     @property
     def title(self) -> str:
         """The cell in few words, for people."""
-        layer = "" if self.model.fusion == "late" else f" L_f={self.model.fusion_layer}"
-        return f"{self.model.strategy}{layer}"
+        return self.model.title
 
     def record(self) -> dict[str, Any]:
         """As nested plain values, for JSON; `from_record` reads it back."""

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mbt_cli.data.clips import MIDDLE
-from mbt_cli.dataset import Views
+from mbt_cli.dataset import Viewed
 
 DRAWS = ("order", "drops", "mixup", "windows")
 """What a run draws, each on its own."""
@@ -23,7 +23,7 @@ def drawn(seed: int, what: str, when: int) -> np.random.Generator:
 
 
 def windows(
-    views: Views, modalities: tuple[str, ...], clips: int, seed: int, step: int
+    views: Viewed, modalities: tuple[str, ...], clips: int, seed: int, step: int
 ) -> dict[str, Float[np.ndarray, " b"]]:
     """Where in each clip of a step the span lies that is learned from: shares of its room, from 0
     to 1. Synchronous, unless they are asynchronous (paper, sec. 4.2 and Fig. 8)."""
@@ -49,7 +49,7 @@ def spans(
 
 
 def normalised(
-    shown: Mapping[str, np.ndarray], views: Views, device: str
+    shown: Mapping[str, np.ndarray], views: Viewed, device: str
 ) -> dict[str, Float[Tensor, "b *view"]]:
     """Views as the model takes them."""
     found = {}

@@ -17,7 +17,6 @@ from mbt_cli.names import plain, word
 from mbt_cli.runs import FAILED, Run
 from mbt_cli.statistics import ENOUGH_SEEDS, summary
 from mbt_cli.study import Study
-from mbt_cli.wiring import exchanges, layers
 from mbt_cli.words import count
 
 FOREIGN_TO_LATE = ("model.fusion_layer", "model.bottlenecks")
@@ -121,9 +120,7 @@ def findings_of(study: Study, results: Path) -> Findings:
         )
     cells, common = [], _common([run for runs in found.values() for run in runs])
     for one in study.cells:
-        model, classes = one.model, len(study.data.classes)
-        wired = layers(model.fusion, model.fusion_layer, model.depth, model.modalities)
-        talks = exchanges(wired, model.modalities)
+        classes, talks = len(study.data.classes), one.model.exchanges
         price, extra = cost(one, classes), overhead(one, classes)
         cells.append(Cell(cell_name(study, one), one, found[one.cell], price, extra, talks, common))
     why = {study.title(run.experiment): str(run.status.get("error")) for run in failed}

@@ -110,6 +110,11 @@ def look(
         raise MbtError(f"--start-s is a time in the video in seconds, from 0 up, not {start_s}.")
     experiment, views = run.experiment, run.experiment.data.views
     classes, model = run.facts["classes"], experiment.model
+    if not isinstance(views, Views):
+        raise MbtError(
+            f"Run {run.key} was trained on features, taken from videos before, and cannot look at"
+            " a video: give a run of a dataset of clips."
+        )
     weights = run.weights()
     clip = _given(video, start_s, views)
     seen = {

@@ -7,7 +7,7 @@ import ctypes
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 from typing import Any, cast
@@ -103,7 +103,7 @@ def measure(job: Job, _emit: Callable[[Any], None]) -> Measured:
     torch.set_num_threads(job.threads)
     spec, shapes, wait = job.cell.model, job.cell.data.views.shapes, _waiter(job.device)
     views = {m: torch.randn(1, *shapes[m], device=job.device) for m in spec.modalities}
-    small = replace(spec, width=spec.heads, depth=1, fusion_layer=0)
+    small = spec.smallest
     with torch.inference_mode(), autocast(job.cell.training, job.device):
         # what libraries load and set up at their first use is no part of the model
         build(small, shapes, job.classes).to(job.device).eval()(views)

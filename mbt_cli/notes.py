@@ -6,7 +6,6 @@ from math import sqrt
 from mbt_cli import gains
 from mbt_cli.findings import Cell, Findings, command, machine
 from mbt_cli.statistics import ENOUGH_SEEDS, summary
-from mbt_cli.wiring import FSN, layers, streams
 from mbt_cli.words import count
 
 NAMED = 5
@@ -96,9 +95,7 @@ def _silent(found: Findings) -> Iterable[str]:
 
 
 def _dead_end(cell: Cell) -> bool:
-    model = cell.experiment.model
-    wired = layers(model.fusion, model.fusion_layer, model.depth, model.modalities)
-    return FSN in streams(wired) and model.fusion_layer == model.depth - 1
+    return cell.experiment.model.dead_end
 
 
 def _chance(found: Findings) -> Iterable[str]:

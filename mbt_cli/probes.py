@@ -9,11 +9,9 @@ from itertools import combinations
 from math import factorial
 from typing import Any
 
-from mbt_cli.architecture import Model
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.metrics import primary
 from mbt_cli.runs import Run
-from mbt_cli.wiring import FSN, matched, streams
 
 AS_TRAINED = Evaluation()
 SHIFTS_MS = (-500, -200, -100, 100, 200, 500)
@@ -109,9 +107,9 @@ def probes(experiment: Experiment, base: Evaluation = AS_TRAINED) -> dict[str, E
     names, found = model.modalities, dict[str, Evaluation]()
     if len(names) == 1:
         return found
-    bottleneck = FSN in streams(model.wirings())
-    if model.fusion != "late" and _runs_late(model):
-        found["bottlenecks off" if bottleneck else "fusion off"] = replace(base, fusion="late")
+    if model.fusion != "late" and model.runs_late:
+        what = "bottlenecks" if model.bottleneck else "fusion"
+        found[f"{what} off"] = replace(base, fusion="late")
     for m in names:
         found[f"{m} removed"] = replace(base, removed=(m,))
     for some in _coalitions(names):
@@ -203,10 +201,3 @@ def _coalitions(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """Every set of modalities, the empty one first."""
     for size in range(len(names) + 1):
         yield from combinations(names, size)
-
-
-def _runs_late(model: Model) -> bool:
-    """Whether late fusion can run a model's blocks."""
-    late = replace(model, fusion="late").wirings()
-    each = zip(late, model.wirings(), strict=True)
-    return model.share_weights or all(matched(*pair) is not None for pair in each)

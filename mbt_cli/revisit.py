@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mbt_cli.claim import claimed
-from mbt_cli.dataset import Views
+from mbt_cli.dataset import Viewed
 from mbt_cli.errors import MbtError, Unwritable
 from mbt_cli.executors import Emit, Executor
 from mbt_cli.experiment import Evaluation
@@ -92,7 +92,7 @@ def visit(job: Visit, _: Emit) -> bool:
 
 
 def probe_all(
-    runs: Sequence[Run], sources: Mapping[Views, Source], *, executor: Executor, device: str,
+    runs: Sequence[Run], sources: Mapping[Viewed, Source], *, executor: Executor, device: str,
     threads: int, show: Show,
 ) -> str:  # fmt: skip
     """Probes every run that was not probed before and has its weights; what is wrong, in a

@@ -8,7 +8,7 @@ from pathlib import Path
 from mbt_cli.data.cache import Cached
 from mbt_cli.data.clips import Clips
 from mbt_cli.data.manifest import Manifest
-from mbt_cli.dataset import Views
+from mbt_cli.dataset import Viewed
 from mbt_cli.executors import Executor, Here, Local
 from mbt_cli.stream import Streamed
 
@@ -18,7 +18,7 @@ class Source:
     """The clips of runs."""
 
     manifest: Manifest
-    views: Views
+    views: Viewed
     folder: Path | None
     """Of the arrays that hold them; None where they are decoded when they are needed."""
     readers: int = 0

@@ -16,7 +16,7 @@ import numpy as np
 
 from mbt_cli.data.clips import Batch, Clips, Wanted
 from mbt_cli.data.manifest import Entry, Manifest
-from mbt_cli.dataset import Views
+from mbt_cli.dataset import Viewed
 from mbt_cli.errors import MbtError
 from mbt_cli.executors import Executor, Here
 from mbt_cli.salvage import salvaged
@@ -48,7 +48,7 @@ class Streamed(Clips):
     """The clips of a manifest, from their files."""
 
     def __init__(
-        self, manifest: Manifest, views: Views, executor: Executor, spare: Mapping[str, int]
+        self, manifest: Manifest, views: Viewed, executor: Executor, spare: Mapping[str, int]
     ) -> None:
         super().__init__(manifest, {})
         self.views, self.executor, self.spare = views, executor, spare
@@ -115,7 +115,7 @@ class Streamed(Clips):
             )
 
 
-def shown(views: Views, ask: Ask) -> dict[str, np.ndarray] | MbtError:
+def shown(views: Viewed, ask: Ask) -> dict[str, np.ndarray] | MbtError:
     """The views of a clip, or why it cannot be read."""
     from mbt_cli.data.clip import ClipError
     from mbt_cli.data.excerpt import excerpt

@@ -152,12 +152,20 @@ def base_of(grid: Grid, recipe: str, settings: Mapping[str, str]) -> Experiment:
             )
     for cell in cells:
         cell.check()
-        if replace(cell.data, views=base.data.views) != base.data:
+        if _clips(cell) != _clips(base):
             raise MbtError(
                 f"The grid {grid.name} varies which clips there are, but the cells of a study share"
                 " them: ask it once for each set of clips, with --set or --data."
             )
     return base
+
+
+def _clips(one: Experiment) -> dict[str, Any]:
+    """What of an experiment decides which clips there are."""
+    return {
+        name: value for name, value in one.flat().items()
+        if name.startswith("data.") and not name.startswith(("data.views.", "data.vocabulary"))
+    }  # fmt: skip
 
 
 def ask(

@@ -34,7 +34,7 @@ def plan_table(planned: Sequence[Planned], study: Study) -> Table:
     return table(
         ("key", [run.key for run in planned]),
         ("strategy", [run.model.strategy for run in runs]),
-        ("L_f", [str(run.model.fusion_layer) for run in runs]),
+        ("L_f", [run.model.layer for run in runs]),
         *((word(name), [str(plain(one[name])) for one in values]) for name in study.further),
         ("seed", [str(run.training.seed) for run in runs]),
         ("parameters", [f"{run.cost.parameters:,}" for run in planned]),
@@ -70,7 +70,7 @@ def of_runs(runs: Sequence[Run]) -> Group:
             ("key", [run.key for run in runs]),
             ("data", [one.data.dataset for one in each]),
             ("strategy", [one.model.strategy for one in each]),
-            ("L_f", [str(one.model.fusion_layer) for one in each]),
+            ("L_f", [one.model.layer for one in each]),
             ("seed", [str(one.training.seed) for one in each]),
             ("test", [_figure(run) for run in runs]),
             ("MiB", [f"{size:,.1f}" for size in sizes]),
@@ -187,7 +187,7 @@ def _named(found: Sequence[Price], fields: Sequence[str]) -> list[Column]:
     models, values = [price.cell.model for price in found], [price.cell.flat() for price in found]
     return [
         ("strategy", [model.strategy for model in models]),
-        ("L_f", [str(model.fusion_layer) for model in models]),
+        ("L_f", [model.layer for model in models]),
         *((word(field), [str(plain(one[field])) for one in values]) for field in fields),
     ]
 

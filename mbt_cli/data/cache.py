@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from mbt_cli import settings
-from mbt_cli.data.clips import DTYPES, MIDDLE, Batch, Clips, Wanted
+from mbt_cli.data.clips import MIDDLE, Batch, Clips, Wanted
 from mbt_cli.data.manifest import Entry, Manifest
-from mbt_cli.dataset import Views
+from mbt_cli.dataset import Viewed
 from mbt_cli.files import sweep, whole, write, writing
 
 READ = 1
@@ -34,7 +34,7 @@ class Arrays:
     """The arrays of a folder, to read clips into."""
 
     folder: Path
-    views: Views
+    views: Viewed
 
 
 Place = tuple[int, Entry]
@@ -51,7 +51,7 @@ def root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mbt-cli"
 
 
-def folder_of(manifest: Manifest, views: Views) -> Path:
+def folder_of(manifest: Manifest, views: Viewed) -> Path:
     """Where the views of these clips belong."""
     seen = {"clips": manifest.fingerprint, "code": code(ROOMS), **settings.plain(_cut(views))}
     return root() / "views" / settings.digest(seen)
@@ -65,14 +65,14 @@ def code(rooms: Iterable[str]) -> str:
     return sum_.hexdigest()
 
 
-def fill(manifest: Manifest, views: Views, folder: Path, do: Fill) -> None:
+def fill(manifest: Manifest, views: Viewed, folder: Path, do: Fill) -> None:
     """Reads every clip that was not read before: after a fill that was cut short the rest, after a
     whole one those that could not be read. Raises Unwritable."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     n = len(manifest.entries)
-    for name, dtype in DTYPES.items():
+    for name, dtype in views.dtypes.items():
         _lay_out(folder / f"{name}.npy", (n, *views.shapes[name]), dtype)
     _lay_out(folder / "state.npy", (n,), np.uint8)
     state = np.load(folder / "state.npy", mmap_mode="r")
@@ -84,9 +84,11 @@ def fill(manifest: Manifest, views: Views, folder: Path, do: Fill) -> None:
     write(folder / "ready.json", {"left_out": dict(sorted(left_out.items()))})
 
 
-def size(manifest: Manifest, views: Views) -> int:
+def size(manifest: Manifest, views: Viewed) -> int:
     """Bytes of the arrays."""
-    of_clip = sum(prod(views.shapes[m]) * np.dtype(DTYPES[m]).itemsize for m in DTYPES)
+    of_clip = sum(
+        prod(views.shapes[m]) * np.dtype(kind).itemsize for m, kind in views.dtypes.items()
+    )
     return of_clip * len(manifest.entries)
 
 
@@ -103,7 +105,7 @@ def read(arrays: Arrays, place: Place) -> str | None:
 
     i, entry = place
     try:
-        found = excerpt(entry, arrays.views, dict.fromkeys(DTYPES, MIDDLE))
+        found = excerpt(entry, arrays.views, dict.fromkeys(arrays.views.dtypes, MIDDLE))
     except ClipError as error:
         return str(error)
     for name, value in {**found, "state": READ}.items():  # the state last: then it is whole
@@ -117,16 +119,17 @@ class Cached(Clips):
     def __init__(self, manifest: Manifest, folder: Path) -> None:
         super().__init__(manifest, json.loads((folder / "ready.json").read_text())["left_out"])
         self.folder = folder
-        self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in DTYPES}
+        files = (path for path in folder.glob("*.npy") if path.stem != "state")
+        self.arrays = {path.stem: np.load(path, mmap_mode="r") for path in files}
 
     def batches(self, wanted: Iterable[Wanted]) -> Generator[Batch]:
         for one in wanted:
             yield Batch(one.places, {m: self.arrays[m][one.places] for m in one.at})
 
 
-def _cut(views: Views) -> Views:
+def _cut(views: Viewed) -> Viewed:
     """Without what happens after the cache: normalising."""
-    fresh = Views()
+    fresh = type(views)()
     return replace(
         views, video_mean=fresh.video_mean, video_std=fresh.video_std,
         audio_mean=fresh.audio_mean, audio_std=fresh.audio_std,

@@ -14,8 +14,6 @@ from jaxtyping import Float32, Int64
 
 from mbt_cli.data.manifest import Manifest
 
-DTYPES = {"audio": np.float16, "video": np.uint8}
-"""Of each modality's views, as they are kept and sent: they are normalised later."""
 MIDDLE = 0.5
 """Where in a clip its one span lies, where it has no other."""
 

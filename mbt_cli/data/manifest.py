@@ -22,6 +22,8 @@ class Entry:
     """Where the clip begins in its file, in seconds."""
     end_s: float | None = None
     """Where it ends in its file; None where that is not known, and need not be."""
+    offset: int = 0
+    """Byte of its file where its record begins; 0 where the file is the clip."""
     group: str = ""
     """What it was cut from (a video, a participant): clips of one group are not independent."""
 

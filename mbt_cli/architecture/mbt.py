@@ -1,15 +1,28 @@
-"""What a network is: frozen values, no torch. The families of models that an experiment can name.
+"""MBT as frozen values: a transformer for each modality, wired together.
 
 Defaults are the paper's (Nagrani et al. 2021, sec. 4.2) where it gives a figure.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import ClassVar, Literal
 
 from mbt_cli.errors import MbtError
 from mbt_cli.settings import above, at_least, below
-from mbt_cli.wiring import FSN, Wiring, layers, live, name_of, parse, streams, tidy, without
+from mbt_cli.wiring import (
+    FSN,
+    Wiring,
+    exchanges,
+    layers,
+    live,
+    matched,
+    name_of,
+    parse,
+    streams,
+    tidy,
+    without,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +74,51 @@ class MBT:
     """Standard deviation of the initial position embeddings."""
     head_init: Literal["zeros", "xavier"] = "zeros"
     """Initial weights of the classifier; the official code has zeros."""
+
+    @property
+    def title(self) -> str:
+        """The model in few words."""
+        layer = "" if self.fusion == "late" else f" L_f={self.fusion_layer}"
+        return f"{self.strategy}{layer}"
+
+    @property
+    def layer(self) -> str:
+        """L_f, as a table has it."""
+        return str(self.fusion_layer)
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether any modality can come to depend on another."""
+        wired = layers(self.fusion, self.fusion_layer, self.depth, self.modalities)
+        return exchanges(wired, self.modalities)
+
+    @property
+    def bottleneck(self) -> bool:
+        """Whether modalities talk through bottleneck tokens."""
+        return FSN in streams(self.wirings())
+
+    @property
+    def dead_end(self) -> bool:
+        """Whether it has bottleneck tokens that are written, and never read by another modality."""
+        wired = layers(self.fusion, self.fusion_layer, self.depth, self.modalities)
+        return FSN in streams(wired) and self.fusion_layer == self.depth - 1
+
+    @property
+    def runs_late(self) -> bool:
+        """Whether late fusion can run its blocks."""
+        late = replace(self, fusion="late").wirings()
+        each = zip(late, self.wirings(), strict=True)
+        return self.share_weights or all(matched(*pair) is not None for pair in each)
+
+    @property
+    def smallest(self) -> "MBT":
+        """One of the same kind that takes next to no time."""
+        return replace(self, width=self.heads, depth=1, fusion_layer=0)
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws anything in training."""
+        return self.stochastic_depth > 0
 
     @property
     def strategy(self) -> str:
@@ -136,6 +194,17 @@ class MBT:
                 f" model.tubelet is {self.tubelet[0]} frames long: set its first value to 1."
             )
 
+    def check_views(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Raises MbtError where a view (c, *space) of a modality is smaller than a patch of it."""
+        for modality in self.modalities:
+            shape = shapes[modality]
+            space, patch = self.cut(shape)[1:], self.patch_of(shape)
+            if any(size < extent for size, extent in zip(space, patch, strict=True)):
+                raise MbtError(
+                    f"A view of {modality} is {space}, smaller than its patch of {patch}: make"
+                    " model.tubelet or model.patch smaller, or the view in data.views larger."
+                )
+
     def canonical(self) -> "MBT":
         """One form for all spellings of the same model: late fusion has L_f = depth, B falls away
         where no token of fsn is used, a literal wiring that has a name goes by it."""
@@ -151,6 +220,3 @@ class MBT:
             bottlenecks=self.bottlenecks if FSN in streams(wirings) else 0,
             sampling=self.sampling if self.sampled_frames else "uniform",
         )  # fmt: skip
-
-
-Model = MBT

@@ -1,4 +1,4 @@
-"""Which clips a run learns from, and what the model is shown of them: frozen values, no torch.
+"""Datasets of clips with pictures and sound: which a run learns from. Frozen values, no torch.
 
 Each dataset has a kind of its own, tagged by `dataset`; how its clips are found is in `data/`.
 """
@@ -6,62 +6,8 @@ Each dataset has a kind of its own, tagged by `dataset`; how its clips are found
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from mbt_cli.dataset.views import Views
 from mbt_cli.settings import above, at_least, below
-
-
-@dataclass(frozen=True, kw_only=True)
-class Views:
-    """What the model is given of a clip: a span of pictures and of log-mel spectrogram."""
-
-    span_s: float = 8.0
-    """How much of the clip is looked at and listened to, in seconds."""
-    frames: int = 8
-    """Pictures, at a uniform stride over the span."""
-    size: int = 224
-    """Height and width of a picture in pixels, after resizing the short side and centre crop."""
-    mel_bins: int = 128
-    """Bins of the log-mel spectrogram (16 kHz, 25 ms Hamming window, 10 ms hop)."""
-    video_mean: float = 127.5
-    """Subtracted from pixels of 0 to 255."""
-    video_std: float = 127.5
-    """Then they are divided by this: the paper's code maps pixels to [-1, 1]."""
-    audio_mean: float = 0.0
-    """Subtracted from log-mel values."""
-    audio_std: float = 1.0
-    """Then they are divided by this."""
-    spectrogram: Literal["mbt", "ast"] = "mbt"
-    """How sound becomes log-mels: this tool's form of MBT's, or as for AST (Gong et al. 2021) by
-    Kaldi's filter bank, which AST's weights need."""
-    windows: Literal["one", "random", "asynchronous"] = "one"
-    """Which span of a longer clip is learned from: always the one in its middle; another one at
-    each epoch; another one for each modality (the paper compares these two, sec. 4.2)."""
-    crops: int = 1
-    """Spans of a test clip, uniformly spaced, whose logits are averaged (the paper has 4)."""
-
-    @property
-    def steps(self) -> int:
-        """Rows of the spectrogram, one every 10 ms."""
-        return round(100 * self.span_s)
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape (c, *space) of each modality's view of one clip."""
-        return {
-            "audio": (1, self.steps, self.mel_bins),
-            "video": (3, self.frames, self.size, self.size),
-        }
-
-    @property
-    def scale(self) -> dict[str, tuple[float, float]]:
-        """What is subtracted from each modality's view, and what it is then divided by."""
-        return {
-            "audio": (self.audio_mean, self.audio_std),
-            "video": (self.video_mean, self.video_std),
-        }
-
-    def check(self) -> None:
-        at_least("data.views", self, frames=1, size=1, mel_bins=1, crops=1)
-        above("data.views", self, span_s=0, video_std=0, audio_std=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,8 +159,3 @@ class Csv(_Listed):
         super().check()
         above("data", self, test=0)
         below("data", self, test=1)
-
-
-Data = (
-    Synthetic | GridCorpus | AudioSet | VGGSound | EpicKitchens | Kinetics | Moments | Folder | Csv
-)
