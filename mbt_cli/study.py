@@ -13,15 +13,15 @@ from typing import Any
 
 from mbt_cli.data.manifest import SPLITS, Manifest
 from mbt_cli.errors import MbtError, UnknownName
-from mbt_cli.experiment import Experiment
+from mbt_cli.experiment import MODEL, Experiment
 from mbt_cli.files import sweep, write, writing
 from mbt_cli.grid import Grid
 from mbt_cli.metrics import primary
-from mbt_cli.names import differing, plain, word
+from mbt_cli.names import differing, plain, value, word
 from mbt_cli.recipes import recipe as recipe_of
 from mbt_cli.runs import FINISHED, Run, recorded
 
-TOLD = ("model.fusion", "model.fusion_layer", "model.modalities")
+TOLD = (MODEL, "model.family", "model.fusion", "model.fusion_layer", "model.modalities")
 """Fields that a run's own title tells."""
 
 
@@ -89,9 +89,13 @@ class Study:
     @cached_property
     def columns(self) -> list[str]:
         """As few fields as tell the cells apart."""
-        flat = [cell.flat() for cell in self.cells]
-        alike = len({(one[self.by], one[self.x]) for one in flat}) < len(flat)
+        points = {(value(one, self.by), self.place(one)) for one in self.cells}
+        alike = len(points) < len(self.cells)
         return self.varied if alike else list(dict.fromkeys([self.by, self.x]))
+
+    def place(self, one: Experiment) -> Any:
+        """Where a cell stands on x; None where x means nothing to its model."""
+        return None if self.x in one.model.foreign else value(one, self.x)
 
     def title(self, one: Experiment) -> str:
         """A run of this study in few words."""
@@ -138,14 +142,21 @@ def base_of(grid: Grid, recipe: str, settings: Mapping[str, str]) -> Experiment:
         if name == "training.seed":
             raise MbtError("training.seed is crossed with every grid: leave it to ablate --seeds.")
         base = base.at(name, value)
-    values, cells = base.flat(), list(grid.cells(base))
+    if grid.family not in ("", base.model.family):
+        raise MbtError(
+            f"The grid {grid.name} asks about models of the family {grid.family}, and the recipe"
+            f" {recipe} has one of {base.model.family}: choose another --recipe."
+        )
+    values, cells = base.told(), list(grid.cells(base))
     if not cells:
         raise MbtError(f"The grid {grid.name} has no cells: its function must give some.")
     for name in (grid.x, grid.by):
         if name not in values:
             raise UnknownName(f"field of the grid {grid.name}", name, values)
     for name in settings:
-        if name in (grid.x, grid.by) or any(cell.flat()[name] != values[name] for cell in cells):
+        if name in (grid.x, grid.by) or any(
+            cell.flat().get(name, values[name]) != values[name] for cell in cells
+        ):
             raise MbtError(
                 f"{name} is what the grid {grid.name} varies: leave out --set"
                 f" {name}={settings[name]}, or ask another grid."
@@ -202,9 +213,8 @@ def ask(
 
 def title(one: Experiment, studies: Iterable[Study]) -> str:
     """A run in few words: all by which one of these studies may tell it from others."""
-    values = one.flat()
     fields = dict.fromkeys(name for study in studies for name in study.further)
-    said = [f" {word(name)}={plain(values[name])}" for name in fields]
+    said = [f" {word(name)}={plain(value(one, name))}" for name in fields]
     return f"{one.title}{''.join(said)} seed {one.training.seed}"
 
 

@@ -88,6 +88,18 @@ class AttendFusion:
         return ""
 
     @property
+    def level(self) -> str:
+        """What it is called where it is a level."""
+        return self.strategy
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Fields that it has no value of: along these it is a level, not a point."""
+        names = ("attention_width", "heads", "tokens", "chunks")
+        attends = any(self.attends(stream) for stream in self.streams)
+        return () if attends else tuple(f"model.{name}" for name in names)
+
+    @property
     def exchanges(self) -> bool:
         """Whether any modality can come to depend on another: the classifier sees all of them."""
         return len(self.modalities) > 1

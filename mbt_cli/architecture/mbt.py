@@ -87,6 +87,16 @@ class MBT:
         return str(self.fusion_layer)
 
     @property
+    def level(self) -> str:
+        """What it is called where it is one."""
+        return "late fusion"
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Fields that it has no value of: along these it is a level, not a point."""
+        return ("model.fusion_layer", "model.bottlenecks") if self.fusion == "late" else ()
+
+    @property
     def exchanges(self) -> bool:
         """Whether any modality can come to depend on another."""
         wired = layers(self.fusion, self.fusion_layer, self.depth, self.modalities)
