@@ -189,6 +189,6 @@ def cell_name(study: Study, one: Experiment) -> str:
         return one.model.level
     values = {name: str(plain(value(one, name))) for name in study.columns}
     if study.x == MODEL:
-        return values[MODEL]
+        return study.model(one)
     at = [f"{word(name)} = {said}" for name, said in values.items()]
     return " at ".join([values[study.by], ", ".join(at[1:])]) if at[1:] else at[0]

@@ -112,7 +112,7 @@ def meaning(study: Study, group: str) -> str:
 def _marks(found: Findings) -> list[Mark]:
     study, classes, marks = found.study, len(found.study.data.classes), []
     for cell in found.cells:
-        place = None if _level(found, cell) else str(plain(value(cell.experiment, study.x)))
+        place = None if _level(found, cell) else str(plain(study.place(cell.experiment)))
         line, seeds = str(plain(value(cell.experiment, study.by))), tuple(cell.test(found.measure))
         published = as_published(cell.experiment, classes) / 1e9
         marks.append(Mark(line, place, seeds, cell.cost.gmacs, published, cell.silent))
@@ -138,8 +138,8 @@ def _compared(found: Findings, measure: str) -> Comparison:
 
 def _axis(found: Findings, beside: Comparison | None = None) -> Axis:
     """The places of the cells, and of what was published beside them."""
-    x = found.study.x
-    known: list[Any] = [value(c.experiment, x) for c in found.cells if not _level(found, c)]
+    study, x = found.study, found.study.x
+    known: list[Any] = [study.place(c.experiment) for c in found.cells if not _level(found, c)]
     known += [at for ghost in (beside.ghosts if beside else ()) for at, _, _ in ghost.points]
     ordered = all(isinstance(value, int | float) for value in known)
     places = dict.fromkeys(sorted(known) if ordered else known)

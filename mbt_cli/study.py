@@ -95,7 +95,15 @@ class Study:
 
     def place(self, one: Experiment) -> Any:
         """Where a cell stands on x; None where x means nothing to its model."""
+        if self.x == MODEL:
+            return self.model(one)
         return None if self.x in one.model.foreign else value(one, self.x)
+
+    def model(self, one: Experiment) -> str:
+        """A cell's model in few words, as many as tell it from the study's others."""
+        twins = [cell for cell in self.cells if cell.model.title == one.model.title]
+        told = (f"{word(name)} {plain(value(one, name))}" for name in differing(twins))
+        return ", ".join((one.model.title, *told))
 
     def title(self, one: Experiment) -> str:
         """A run of this study in few words."""
@@ -138,16 +146,16 @@ def base_of(grid: Grid, recipe: str, settings: Mapping[str, str]) -> Experiment:
     cells, or is drawn along a field there is not.
     """
     base = recipe_of(recipe)
-    for name, value in settings.items():
+    for name, text in settings.items():
         if name == "training.seed":
             raise MbtError("training.seed is crossed with every grid: leave it to ablate --seeds.")
-        base = base.at(name, value)
+        base = base.at(name, text)
     if grid.family not in ("", base.model.family):
         raise MbtError(
             f"The grid {grid.name} asks about models of the family {grid.family}, and the recipe"
             f" {recipe} has one of {base.model.family}: choose another --recipe."
         )
-    values, cells = base.told(), list(grid.cells(base))
+    values, cells = base.told(), _asked(grid, base, recipe)
     if not cells:
         raise MbtError(f"The grid {grid.name} has no cells: its function must give some.")
     for name in (grid.x, grid.by):
@@ -169,6 +177,17 @@ def base_of(grid: Grid, recipe: str, settings: Mapping[str, str]) -> Experiment:
                 " them: ask it once for each set of clips, with --set or --data."
             )
     return base
+
+
+def _asked(grid: Grid, base: Experiment, recipe: str) -> list[Experiment]:
+    try:
+        return list(grid.cells(base))
+    except UnknownName as error:
+        said = str(error).partition(" There are: ")[0]
+        raise MbtError(
+            f"The grid {grid.name} cannot be asked of the recipe {recipe}: {said} Choose another"
+            " --recipe."
+        ) from error
 
 
 def _clips(one: Experiment) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class MBT:
     the first layer, kept branches are not rescaled (as in the official code; the paper has 0.3)."""
     position_std: float = 0.02
     """Standard deviation of the initial position embeddings."""
+    head_bias: float = 0.0
+    """Initial bias of the classifier."""
     head_init: Literal["zeros", "xavier"] = "zeros"
     """Initial weights of the classifier; the official code has zeros."""
 
