@@ -4,7 +4,7 @@ Which evaluations probe a run, and what they say of it once they are in its reco
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import factorial
 from typing import Any
@@ -41,6 +41,9 @@ class Attended:
     """Of the attention of each stream's queries, what the keys of each stream get."""
     alike: Mapping[str, float]
     """What the keys of each stream would get if all keys got the same."""
+    tokens: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """What each key of a stream gets, mean over queries: the segments of a video, or the chunks of
+    a vector. Of features; {} of clips, whose tokens are many."""
 
     @property
     def collapsed(self) -> bool:
