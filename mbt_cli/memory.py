@@ -24,7 +24,12 @@ Objective = Callable[[Views, Targets], Float[Tensor, ""]]
 
 
 def gradients(
-    model: Network, objective: Objective, views: Views, targets: Targets, clips: int, seed: int | None
+    model: Network,
+    objective: Objective,
+    views: Views,
+    targets: Targets,
+    clips: int,
+    seed: int | None,
 ) -> Float[Tensor, ""]:
     """Adds the gradients of a batch's mean loss to the parameters, so many clips at a time; that
     loss.

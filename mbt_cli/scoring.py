@@ -87,7 +87,11 @@ def evaluate(
 
 @torch.inference_mode()
 def evaluations(
-    model: Network, experiment: Experiment, data: Clips, hows: Sequence[Evaluation], device: str = "cpu"
+    model: Network,
+    experiment: Experiment,
+    data: Clips,
+    hows: Sequence[Evaluation],
+    device: str = "cpu",
 ) -> list[Scored]:
     """Several evaluations of one split and as many crops; what they share of a clip is read once.
 

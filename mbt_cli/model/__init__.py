@@ -16,8 +16,6 @@ MODELS: dict[str, Callable[[Any, Mapping[str, tuple[int, ...]], int], Network]] 
 """The network of each family in `architecture.Model`."""
 
 
-def build(
-    spec: architecture.Model, shapes: Mapping[str, tuple[int, ...]], classes: int
-) -> Network:
+def build(spec: architecture.Model, shapes: Mapping[str, tuple[int, ...]], classes: int) -> Network:
     """A freshly initialised network; its randomness is torch's."""
     return MODELS[spec.family](spec, shapes, classes)

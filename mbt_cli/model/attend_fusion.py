@@ -6,7 +6,6 @@ arxiv.org/abs/2408.14441
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -56,7 +55,7 @@ class AttendFusion(nn.Module):
         return {"all": self.head(self.fused(torch.cat([*z.values()], -1)))}
 
     def laid_out(self, view: Float[Tensor, "b c n"]) -> Vectors:
-        """A view's vectors one after the other; all of them side by side, unless each is a token."""
+        """The vectors of a view, each a token, or one of all of them side by side."""
         vectors = view.mT
         return vectors if self.spec.tokens == "vectors" else vectors.flatten(1).unsqueeze(1)
 
