@@ -19,6 +19,8 @@ SCHEMA = 1
 """Of stored experiments; a later number may read an earlier one, never the reverse."""
 HOP_MS = 10
 """Of the spectrogram's rows."""
+MODEL = "model"
+"""What may be asked of an experiment beside its fields: its model in few words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +119,11 @@ class Experiment:
     def flat(self) -> dict[str, Any]:
         """Every value by its dotted name: MLflow's parameters, a report's columns."""
         return settings.flat(self)
+
+    def told(self) -> dict[str, Any]:
+        """The same, and the model in few words as `model`: where families meet, they share no
+        other field."""
+        return {MODEL: self.model.title, **self.flat()}
 
     def at(self, name: str, value: Any) -> "Experiment":
         """The same experiment with one field, by its dotted name, at another value.

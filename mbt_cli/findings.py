@@ -12,15 +12,12 @@ from typing import Any
 
 from mbt_cli.cost import Cost, cost, overhead
 from mbt_cli.errors import MbtError
-from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.names import plain, word
+from mbt_cli.experiment import MODEL, Evaluation, Experiment
+from mbt_cli.names import plain, value, word
 from mbt_cli.runs import FAILED, Run
 from mbt_cli.statistics import ENOUGH_SEEDS, summary
 from mbt_cli.study import Study
 from mbt_cli.words import count
-
-FOREIGN_TO_LATE = ("model.fusion_layer", "model.bottlenecks")
-"""Fields that late fusion has no value of: along these it is a level, not a point."""
 
 
 @dataclass(frozen=True)
@@ -187,8 +184,11 @@ def machine(run: Run) -> dict[str, str]:
 
 def cell_name(study: Study, one: Experiment) -> str:
     """What a study calls a cell."""
-    values = one.flat()
-    if one.model.fusion == "late" and study.x in FOREIGN_TO_LATE and study.by == "model.fusion":
-        return "late fusion"
-    at = [f"{word(name)} = {plain(values[name])}" for name in study.columns]
-    return " at ".join([str(plain(values[study.by])), ", ".join(at[1:])]) if at[1:] else at[0]
+    foreign = one.model.foreign
+    if study.x in foreign and study.by in (*foreign, "model.fusion"):
+        return one.model.level
+    values = {name: str(plain(value(one, name))) for name in study.columns}
+    if study.x == MODEL:
+        return study.model(one)
+    at = [f"{word(name)} = {said}" for name, said in values.items()]
+    return " at ".join([values[study.by], ", ".join(at[1:])]) if at[1:] else at[0]

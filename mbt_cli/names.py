@@ -5,14 +5,21 @@ from typing import Any
 
 from mbt_cli.experiment import Experiment
 
-WORDS = {"model.fusion": "strategy", "model.fusion_layer": "L_f", "model.bottlenecks": "B"}
+WORDS = {"model.fusion": "strategy", "model.fusion_layer": "L_f", "model.bottlenecks": "B",
+         "model.family": "family"}  # fmt: skip
 """Fields the house has a word for; others go by the last part of their name."""
 
 
 def differing(cells: Sequence[Experiment]) -> list[str]:
-    """The fields that are not the same in all of these cells."""
+    """The fields that are not the same in all of these cells that have them."""
     flat = [cell.flat() for cell in cells]
-    return [name for name in flat[0] if len({repr(one.get(name)) for one in flat}) > 1]
+    names = dict.fromkeys(name for one in flat for name in one)
+    return [n for n in names if len({repr(one[n]) for one in flat if n in one}) > 1]
+
+
+def value(one: Experiment, field: str) -> Any:
+    """A field of a cell, or its model in few words; nothing where its family has no such field."""
+    return one.told().get(field, "")
 
 
 def word(field: str) -> str:

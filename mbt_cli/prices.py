@@ -16,7 +16,7 @@ from mbt_cli.dataset import Synthetic
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Experiment
 from mbt_cli.grid import Grid
-from mbt_cli.names import differing, plain
+from mbt_cli.names import differing, plain, value
 from mbt_cli.study import TOLD
 
 
@@ -65,10 +65,9 @@ def further(grid: Grid, base: Experiment) -> list[str]:
 
 def row(price: Price, fields: Sequence[str]) -> dict[str, Any]:
     """A price as plain values under the names of columns."""
-    values = price.cell.flat()
     return {
         "key": price.key,
-        **{name: plain(values[name]) for name in (*TOLD, *fields)},
+        **{name: plain(value(price.cell, name)) for name in (*TOLD, *fields)},
         "parameters": price.cost.parameters,
         "gmacs": price.cost.gmacs,
         "gflops": price.cost.gflops,
