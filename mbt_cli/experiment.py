@@ -196,7 +196,7 @@ class Evaluation:
     removed: tuple[str, ...] = ()
     """Modalities whose tokens and encoders are left out; bottleneck tokens stay, and the others
     read and write them alone. The answer is the mean of the others' logits; with fusion=late too,
-    that of their encoders alone."""
+    that of their encoders alone. Attend-Fusion answers by all: zeros take their place."""
     averaged: tuple[str, ...] = ()
     """Modalities that every clip shows the same of: the mean view over the validation clips."""
     shuffled: str = ""

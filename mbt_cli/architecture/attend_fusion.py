@@ -59,9 +59,6 @@ class AttendFusion:
     chance of 0.1 %, and few steps are needed to get there."""
     dropout: float = 0.4
     """Share of a fully connected layer's outputs that are zero in training (the paper: 0.4)."""
-    head_bias: float = 0.0
-    """Of the classifier at the start. Where classes are many and rare, a negative one starts near
-    the share of clips that have them: -7 is one clip in a thousand."""
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -117,6 +114,10 @@ class AttendFusion:
         names = ("attention_width", "heads", "tokens", "chunks")
         attends = any(self.attends(stream) for stream in self.streams)
         return () if attends else tuple(f"model.{name}" for name in names)
+
+    def removal(self, modality: str) -> str:
+        """What is done where a modality is removed, in few words."""
+        return f"zeros in place of what was made of {modality}"
 
     @property
     def exchanges(self) -> bool:
