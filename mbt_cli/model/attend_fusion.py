@@ -54,7 +54,7 @@ class AttendFusion(nn.Module):
         z |= {m: torch.zeros_like(z[m]) for m in self.removed if m in z}
         return {"all": self.head(self.fused(torch.cat([*z.values()], -1)))}
 
-    def laid_out(self, view: Float[Tensor, "b c n"]) -> Vectors:
+    def laid_out(self, view: Float[Tensor, "b c n"]) -> Float[Tensor, "b _ _"]:
         """The vectors of a view, each a token, or one of all of them side by side."""
         vectors = view.mT
         return vectors if self.spec.tokens == "vectors" else vectors.flatten(1).unsqueeze(1)
