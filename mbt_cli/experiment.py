@@ -100,8 +100,17 @@ class Experiment:
         self.model.check_views(shapes)
 
     def learns(self, classes: int) -> int:
-        """How many of a dataset's classes a run learns: all, unless its vocabulary is smaller."""
-        return getattr(self.data, "vocabulary", 0) or classes
+        """How many of a dataset's classes a run learns: all, unless its vocabulary is smaller.
+
+        Raises MbtError where its vocabulary is larger.
+        """
+        asked: int = getattr(self.data, "vocabulary", 0) or classes
+        if asked > classes:
+            raise MbtError(
+                f"data.vocabulary is {asked}, but there are {classes} classes: ask for no more, or"
+                " for 0, which is all."
+            )
+        return asked
 
     def canonical(self) -> "Experiment":
         """The one form of all experiments that are the same run."""
@@ -187,7 +196,7 @@ class Evaluation:
     removed: tuple[str, ...] = ()
     """Modalities whose tokens and encoders are left out; bottleneck tokens stay, and the others
     read and write them alone. The answer is the mean of the others' logits; with fusion=late too,
-    that of their encoders alone."""
+    that of their encoders alone. Attend-Fusion answers by all: zeros take their place."""
     averaged: tuple[str, ...] = ()
     """Modalities that every clip shows the same of: the mean view over the validation clips."""
     shuffled: str = ""

@@ -26,6 +26,7 @@ class Price:
 
     cell: Experiment
     classes: int
+    """That it learns."""
     cost: Cost
     published: int
     """Multiply-accumulates in the form of the official code."""
@@ -107,5 +108,6 @@ def _price(cell: Experiment) -> Price:
             f"How many classes {cell.data.dataset} has, only its clips tell: mbt-cli ablate --plan"
             " with --data prices the same cells."
         )
+    classes = cell.learns(classes)
     late = cost(cell.at("model.fusion", "late"), classes)
     return Price(cell, classes, cost(cell, classes), as_published(cell, classes), late.macs)

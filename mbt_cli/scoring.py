@@ -21,7 +21,8 @@ from mbt_cli.feed import crops, normalised
 from mbt_cli.loss import loss
 from mbt_cli.memory import halved
 from mbt_cli.metrics import Figures, figures
-from mbt_cli.model.mbt import MBT, predict
+from mbt_cli.model import Network
+from mbt_cli.model.mbt import predict
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Tally:
 
 
 def evaluate(
-    model: MBT, experiment: Experiment, data: Clips, how: Evaluation, device: str = "cpu"
+    model: Network, experiment: Experiment, data: Clips, how: Evaluation, device: str = "cpu"
 ) -> Scored:
     """Every clip of a split.
 
@@ -86,7 +87,11 @@ def evaluate(
 
 @torch.inference_mode()
 def evaluations(
-    model: MBT, experiment: Experiment, data: Clips, hows: Sequence[Evaluation], device: str = "cpu"
+    model: Network,
+    experiment: Experiment,
+    data: Clips,
+    hows: Sequence[Evaluation],
+    device: str = "cpu",
 ) -> list[Scored]:
     """Several evaluations of one split and as many crops; what they share of a clip is read once.
 
@@ -119,7 +124,7 @@ def evaluations(
 
 
 @contextmanager
-def altered(model: MBT, how: Evaluation) -> Iterator[None]:
+def altered(model: Network, how: Evaluation) -> Iterator[None]:
     """The model as an evaluation has it, and after that as it was trained."""
     try:
         model.rewire(how.fusion or model.spec.fusion, how.removed, how.without_token)
@@ -132,7 +137,7 @@ def altered(model: MBT, how: Evaluation) -> Iterator[None]:
 class _Forward:
     """Forward passes of as many clips at a time as memory has room for."""
 
-    model: MBT
+    model: Network
     experiment: Experiment
     data: Clips
     device: str

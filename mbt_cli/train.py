@@ -24,8 +24,7 @@ from mbt_cli.loss import Targets, loss, penalty
 from mbt_cli.memory import gradients, halved
 from mbt_cli.metrics import Figures, primary
 from mbt_cli.mixup import draw, mixup
-from mbt_cli.model import build
-from mbt_cli.model.mbt import MBT
+from mbt_cli.model import Network, build
 from mbt_cli.progress import Log, Progress, State
 from mbt_cli.scoring import autocast, evaluate
 
@@ -37,7 +36,7 @@ ROWS_PER_EPOCH = 10
 class Fitted:
     """A trained model, at its best epoch."""
 
-    model: MBT
+    model: Network
     epoch: int
     """The best on validation, from 1."""
     validation: Figures
@@ -92,7 +91,7 @@ def fit(
     def learn(inputs: Mapping[str, Tensor], targets: Targets) -> Float[Tensor, ""]:
         """The gradients of a batch, and its loss; fewer clips at a time where memory is short."""
         seed = None
-        if model.spec.stochastic_depth:
+        if model.spec.draws:
             seed = int(drawn(how.seed, "drops", at.step).integers(2**63))
         while True:
             clips = at.micro_batch or how.batch_size

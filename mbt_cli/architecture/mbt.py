@@ -98,6 +98,10 @@ class MBT:
         """Fields that it has no value of: along these it is a level, not a point."""
         return ("model.fusion_layer", "model.bottlenecks") if self.fusion == "late" else ()
 
+    def removal(self, modality: str) -> str:
+        """What is done where a modality is removed, in few words."""
+        return f"no tokens of {modality}; the answer is the others'"
+
     @property
     def exchanges(self) -> bool:
         """Whether any modality can come to depend on another."""

@@ -1,7 +1,7 @@
 """Which clips there are: where each lies, its labels, its split. No torch, no media."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -50,6 +50,22 @@ class Manifest:
     """What the list of classes is called, with its version."""
     lost: str = ""
     """Why not all that were expected are here: how many for each reason, and one of them."""
+
+    def first(self, classes: int) -> "Manifest":
+        """The same clips, of whose labels only those of the first so many classes are known; it
+        keeps its fingerprint, for no clip is another."""
+        if classes == len(self.classes):
+            return self
+        known = self.classes[:classes]
+        return replace(
+            self,
+            entries=tuple(
+                replace(entry, labels=tuple(label for label in entry.labels if label < classes))
+                for entry in self.entries
+            ),
+            classes=known,
+            groups={name: tuple(c for c in of if c in known) for name, of in self.groups.items()},
+        )
 
     def count(self, split: str) -> int:
         """Clips in a split."""
