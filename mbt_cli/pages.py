@@ -23,8 +23,9 @@ HOW_SURE = (
 )
 PLANNED = (
     "These comparisons were planned: each cell with late fusion, with the better modality alone"
-    " (better on validation), and with the cell chosen on validation. As the seeds that are compared are those that chose it, all pairs of cells count"
-    " as tests there. What else the numbers suggest is exploratory."
+    " (better on validation), and with the cell chosen on validation. As the seeds that are"
+    " compared are those that chose it, all pairs of cells count as tests there. What else the"
+    " numbers suggest is exploratory."
 )
 
 
