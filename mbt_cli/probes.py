@@ -10,7 +10,6 @@ from math import factorial
 from typing import Any
 
 from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.metrics import primary
 from mbt_cli.runs import Run
 
 AS_TRAINED = Evaluation()
@@ -70,7 +69,7 @@ class Probed:
     """What the probes of a run say."""
 
     measure: str
-    """mAP, or top1 where a clip has one label."""
+    """By which the run is judged: mAP, GAP or top1."""
     as_trained: float | None
     probes: tuple[Probe, ...]
     shapley: Mapping[str, float]
@@ -166,7 +165,7 @@ def probed(run: Run, base: Evaluation = AS_TRAINED) -> Probed | None:
     """What the probes of a run found, from its record; None where one of them is not there."""
     if unprobed(run, base):
         return None
-    measure, asked = primary(run.multi_label), probes(run.experiment, base)
+    measure, asked = run.task.primary, probes(run.experiment, base)
     whole = _value(run, base, measure)
     found = []
     for name, how in asked.items():

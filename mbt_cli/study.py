@@ -16,10 +16,10 @@ from mbt_cli.errors import MbtError, UnknownName
 from mbt_cli.experiment import Experiment
 from mbt_cli.files import sweep, write, writing
 from mbt_cli.grid import Grid
-from mbt_cli.metrics import primary
 from mbt_cli.names import differing, plain, word
 from mbt_cli.recipes import recipe as recipe_of
 from mbt_cli.runs import FINISHED, Run, recorded
+from mbt_cli.task import Task
 
 TOLD = ("model.fusion", "model.fusion_layer", "model.modalities")
 """Fields that a run's own title tells."""
@@ -44,6 +44,8 @@ class Data:
     """What the list of classes is called, with its version."""
     lost: str = ""
     """Why not all that were expected are here."""
+    tagging: bool = False
+    """Whether the several labels of a clip are found among many."""
 
     @property
     def coverage(self) -> str:
@@ -73,8 +75,9 @@ class Study:
 
     @property
     def measure(self) -> str:
-        """The figure by which cells are compared: mAP, or top1 where a clip has one label."""
-        return primary(self.data.multi_label)
+        """The figure by which cells are compared (`Task.primary`): mAP, GAP or top1."""
+        data = self.data
+        return Task(data.classes, data.multi_label, data.tagging, data.groups).primary
 
     @property
     def further(self) -> list[str]:
@@ -184,6 +187,7 @@ def ask(
         expected=dict(manifest.expected),
         class_list=manifest.class_list,
         lost=manifest.lost,
+        tagging=manifest.tagging,
     )
     words = [grid.name, recipe, *(f"{n.split('.')[-1]}={v}" for n, v in settings.items())]
     return Study(
