@@ -52,6 +52,8 @@ class Audit:
     numbers: int
     """In the report's files."""
     differences: tuple[str, ...]
+    pruned: bool = False
+    """Whether only each clip's top classes were kept, of which not all figures follow."""
 
     def __str__(self) -> str:
         """In a sentence, or in one for each difference."""
@@ -59,12 +61,18 @@ class Audit:
             return (
                 f"All {self.numbers:,} numbers of {_list(self.files)} in {self.folder} follow from"
                 f" the records of {count(self.runs, 'run')} in {self.records}, and their test"
-                " figures from the scores there. Validation figures and times are as they were"
+                f" figures from the scores there. {self._recorded} are as they were"
                 f" recorded.{self._newer()}"
             )
         more = len(self.differences) - SHOWN
         rest = [f"and {more:,} more."] if more > 0 else []
         return "\n".join([*self.differences[:SHOWN], *rest])
+
+    @property
+    def _recorded(self) -> str:
+        """What does not follow from them."""
+        full = "mAP over all scores, v" if self.pruned else "V"
+        return f"{full}alidation figures and times"
 
     def _newer(self) -> str:
         """What the report does not know of."""
@@ -103,7 +111,8 @@ def audit(study: Study, results: Path, remake: Remake) -> Audit:
         numbers += len(NUMBER.findall(_apart(seen, name)))
         both = _apart(written, name), _apart(text, name)
         wrong += [f"{folder / name}, {told}" for told in _unlike(*both)]
-    return Audit(folder, tuple(texts), source, len(runs), len(newer), numbers, tuple(wrong))
+    return Audit(folder, tuple(texts), source, len(runs), len(newer), numbers, tuple(wrong),
+                 study.data.task.wide)  # fmt: skip
 
 
 def _apart(text: str, name: str) -> str:

@@ -95,7 +95,10 @@ def tagged(
         "clips": len(of),
         **found,
         "mAP_full": _mean(known),
-        "groups": tagging.means(each, task.groups),
+        "groups": {
+            group: {"mAP": _mean([each[n]["AP"] for n in names if n in each]), "AUC": None}
+            for group, names in task.groups.items()
+        },
         "classes": each,
         "left_out": len(task.classes) - len(each),
     }

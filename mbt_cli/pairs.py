@@ -12,10 +12,11 @@ from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
 from mbt_cli.metrics import Figures
 from mbt_cli.moved import Moved, classes, clips, lead, most
-from mbt_cli.runs import Run, top
+from mbt_cli.runs import Run
 from mbt_cli.samples import sample
 from mbt_cli.sides import Side
 from mbt_cli.statistics import Difference, difference
+from mbt_cli.task import Task
 
 NAMED = 4
 """Names in a sentence or a cell of a table; the rest are counted."""
@@ -50,9 +51,14 @@ class Pairs:
         return ([run for run in side.runs if run not in used] for side, used in self.sides)
 
     @property
+    def task(self) -> Task:
+        """What was asked of all of them."""
+        return self.runs[0][0].task
+
+    @property
     def measure(self) -> str:
         """By which they are compared."""
-        return self.runs[0][0].task.primary
+        return self.task.primary
 
     @cached_property
     def figures(self) -> list[tuple[Figures, Figures]]:
@@ -78,11 +84,11 @@ class Pairs:
 
     def clips(self) -> list[tuple[Moved, list[str]]]:
         """Those that moved most by their lead, with their labels."""
-        task, leads = self.runs[0][0].task, []
+        task, leads = self.task, []
         for pair in self.runs:
             found = [run.scores_on(self.common) for run in pair]
             one, other = (
-                tagging.lead(top(arrays)) if task.wide
+                tagging.lead(tagging.top(arrays)) if task.wide
                 else lead(arrays["scores"], arrays["labels"], task) for arrays in found
             )  # fmt: skip
             leads.append((one, other))

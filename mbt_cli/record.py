@@ -104,11 +104,7 @@ class Record(Run):
         groups: Sequence[str] = (),
     ) -> None:  # fmt: skip
         """The same of very many classes: every clip's top ones, and its labels."""
-        arrays = {
-            "scores": of.scores, "classes": of.classes,
-            "label_ends": of.labels.indptr, "label_classes": of.labels.indices,
-        }  # fmt: skip
-        self._evaluated(how, figures, arrays, names, groups)
+        self._evaluated(how, figures, of.packed(), names, groups)
 
     def _evaluated(
         self, how: Evaluation, figures: Figures, arrays: Mapping[str, np.ndarray],

@@ -119,9 +119,7 @@ class Ranked:
         self._items = _members(rank, clip, (self.ranks, clips))
         self._hits = _members(rank[truth], clip[truth], (self.ranks, clips))
 
-    def area(
-        self, weights: Weights
-    ) -> tuple[Float[np.ndarray, " r"], Float[np.ndarray, " r"]]:
+    def area(self, weights: Weights) -> tuple[Float[np.ndarray, " r"], Float[np.ndarray, " r"]]:
         """The sum of precisions over the positives of each draw, and how many these are."""
         # sums of whole numbers below 2^24 are exact in float32
         hits, items = ((of @ weights).astype(np.float64) for of in (self._hits, self._items))

@@ -24,14 +24,13 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from mbt_cli import settings
 from mbt_cli.cost import Cost
 from mbt_cli.errors import MbtError, UnknownName
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.metrics import Figures, figures, tagged
-from mbt_cli.tagging import Pruned
+from mbt_cli.tagging import top, unpacked
 from mbt_cli.task import Task
 
 RUNNING, FINISHED, FAILED = "running", "finished", "failed"
@@ -145,15 +144,10 @@ class Run:
         Raises MbtError where they are not there, or damaged.
         """
         arrays = self.arrays(how)
-        if "classes" not in arrays:
-            return arrays
-        ends, places = arrays.pop("label_ends"), arrays.pop("label_classes")
-        shape = len(arrays["names"]), len(self.facts["classes"])
-        return arrays | {"labels": csr_array((np.ones(len(places), np.uint8), places, ends), shape)}
+        return unpacked(arrays, len(self.facts["classes"])) if "classes" in arrays else arrays
 
     def arrays(self, how: Evaluation) -> dict[str, np.ndarray]:
-        """The same as they are kept: of very many classes the labels as `label_classes`, those of
-        each clip up to its `label_ends`. Raises MbtError as `scores` does."""
+        """The same as they are kept (`tagging.Pruned.packed`). Raises MbtError as `scores` does."""
         path = self.evaluation(how) / "scores.npz"
         try:
             with path.open("rb") as file, np.load(file) as arrays:
@@ -208,11 +202,6 @@ class Run:
     def evaluation(self, how: Evaluation) -> Path:
         """The folder of an evaluation."""
         return self.folder / "evaluations" / how.key
-
-
-def top(arrays: Mapping[str, Any]) -> Pruned:
-    """A run's `scores` of very many classes, as measures see them."""
-    return Pruned(arrays["scores"], arrays["classes"], arrays["labels"])
 
 
 def run_folder(results: Path, key: str) -> Path:

@@ -16,8 +16,9 @@ from mbt_cli.errors import MbtError, Unwritable
 from mbt_cli.experiment import Evaluation
 from mbt_cli.record import Record
 from mbt_cli.resample import DRAWS, Block, drawn, replicates, tagged
-from mbt_cli.runs import Run, top
+from mbt_cli.runs import Run
 from mbt_cli.statistics import Sample
+from mbt_cli.tagging import top
 
 WAY = f"1: {DRAWS} draws"
 """How draws are made: what was kept of others is made again."""

@@ -33,9 +33,7 @@ def evaluate(
     asks for the mAP over all scores too. Raises MbtError where the evaluation cannot be asked of
     this model, or no clip of the split can be read.
     """
-    (found,) = evaluations(
-        model, experiment, data, [how], device, threshold=threshold, full=full
-    )
+    (found,) = evaluations(model, experiment, data, [how], device, threshold=threshold, full=full)
     return found
 
 

@@ -48,6 +48,11 @@ class Data:
     """Whether the several labels of a clip are found among many."""
 
     @property
+    def task(self) -> Task:
+        """What is asked of a clip."""
+        return Task(self.classes, self.multi_label, self.tagging, self.groups)
+
+    @property
     def coverage(self) -> str:
         """How many of the expected clips there are, in each split."""
         return ", ".join(
@@ -76,8 +81,7 @@ class Study:
     @property
     def measure(self) -> str:
         """The figure by which cells are compared (`Task.primary`): mAP, GAP or top1."""
-        data = self.data
-        return Task(data.classes, data.multi_label, data.tagging, data.groups).primary
+        return self.data.task.primary
 
     @property
     def further(self) -> list[str]:
@@ -177,18 +181,11 @@ def ask(
     """The study of a grid on a base experiment and a frozen set of clips."""
     base = replace(base, data=replace(base.data, fingerprint=manifest.fingerprint))
     data = Data(
-        dataset=base.data.dataset,
-        fingerprint=manifest.fingerprint,
-        classes=manifest.classes,
-        groups=dict(manifest.groups),
-        says=dict(manifest.says),
-        multi_label=manifest.multi_label,
-        clips={split: manifest.count(split) for split in SPLITS},
-        expected=dict(manifest.expected),
-        class_list=manifest.class_list,
-        lost=manifest.lost,
-        tagging=manifest.tagging,
-    )
+        dataset=base.data.dataset, fingerprint=manifest.fingerprint, classes=manifest.classes,
+        groups=dict(manifest.groups), says=dict(manifest.says), multi_label=manifest.multi_label,
+        clips={split: manifest.count(split) for split in SPLITS}, expected=dict(manifest.expected),
+        class_list=manifest.class_list, lost=manifest.lost, tagging=manifest.tagging,
+    )  # fmt: skip
     words = [grid.name, recipe, *(f"{n.split('.')[-1]}={v}" for n, v in settings.items())]
     return Study(
         name="-".join(re.sub(r"[^\w.,=+]+", "_", word) for word in words),

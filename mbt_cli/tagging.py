@@ -21,6 +21,11 @@ TOP = 20
 """Classes of a video that measures see."""
 GUESSES = (1, 3, 5)
 """Classes that a video is given where no threshold says how many: YouTube-8M has 3.0 a video."""
+SHOWN = {
+    "GAP": "GAP", "mAP": "mAP (pruned)", "mAP_full": "mAP (full)", "F1_micro": "F1 (micro)",
+    "F1_macro": "F1 (macro)", "hit1": "Hit@1", "PERR": "PERR",
+}  # fmt: skip
+"""Measures that a report shows, and what it calls them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +42,12 @@ class Pruned:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def packed(self) -> dict[str, np.ndarray]:
+        """As it is kept: each video's labels are `label_classes` up to its `label_ends`."""
+        ends, places = self.labels.indptr, self.labels.indices
+        return {"scores": self.scores, "classes": self.classes,
+                "label_ends": ends, "label_classes": places}  # fmt: skip
 
     @cached_property
     def hits(self) -> Bool[np.ndarray, "n k"]:
@@ -69,6 +80,18 @@ def listed(labels: Iterable[Sequence[int]], classes: int) -> csr_array:
     ends = np.cumsum([0, *map(len, each)])
     places = np.fromiter((place for some in each for place in some), np.int32, ends[-1])
     return csr_array((np.ones(len(places), np.uint8), places, ends), (len(each), classes))
+
+
+def unpacked(arrays: Mapping[str, np.ndarray], classes: int) -> dict[str, Any]:
+    """What was kept, with the labels as a sparse array (n, c); names and the like as they are."""
+    ends, places = arrays["label_ends"], arrays["label_classes"]
+    labels = csr_array((np.ones(len(places), np.uint8), places, ends), (len(ends) - 1, classes))
+    return {name: v for name, v in arrays.items() if "label_" not in name} | {"labels": labels}
+
+
+def top(arrays: Mapping[str, Any]) -> Pruned:
+    """What was unpacked, or the same rows of all of it, as measures see it."""
+    return Pruned(arrays["scores"], arrays["classes"], arrays["labels"])
 
 
 def kept(of_video: Int[np.ndarray, " n"], classes: int) -> int:
@@ -197,17 +220,6 @@ def lead(of: Pruned) -> Float[np.ndarray, " n"]:
     own, many = (chances * of.hits).sum(1), of.of_video
     others = of.labels.shape[1] - many
     return own / np.maximum(many, 1) - (chances.sum(1) - own) / np.maximum(others, 1)
-
-
-def means(
-    each: Mapping[str, Mapping[str, float]], groups: Mapping[str, Sequence[str]]
-) -> dict[str, dict[str, float | None]]:
-    """mAP over each group's classes with positives; AUC is not known of top classes."""
-    found = {}
-    for group, names in groups.items():
-        known = [each[name]["AP"] for name in names if name in each]
-        found[group] = {"mAP": float(np.mean(known)) if known else None, "AUC": None}
-    return found
 
 
 def _areas(

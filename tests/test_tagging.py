@@ -170,9 +170,7 @@ def test_the_threshold_lies_between_what_is_told_and_what_is_not() -> None:
 def test_of_equally_good_thresholds_the_highest_is_taken() -> None:
     # F1 is 2/3 with one class told (of two labels) and with four told
     of = pruned(np.float32([[4.0, 3.0, 2.0, 1.0]]), np.array([[1, 0, 0, 1]]))
-    assert tagging.best_threshold(of) == pytest.approx(
-        (1 / (1 + exp(-4)) + 1 / (1 + exp(-3))) / 2
-    )
+    assert tagging.best_threshold(of) == pytest.approx((1 / (1 + exp(-4)) + 1 / (1 + exp(-3))) / 2)
 
 
 def test_neighbouring_probabilities_are_told_apart() -> None:
