@@ -27,11 +27,13 @@ from scipy.stats import beta, norm, t
 from mbt_cli.metrics import average_precision
 from mbt_cli.resample import drawn, replicates
 from mbt_cli.statistics import LEVEL, Sample, corrected, difference
+from mbt_cli.task import Task
 
 CELLS, CLIPS, CLASSES, PREVALENCE, DRAWS = 7, 160, 2, 0.4, 200
 LIFT, EASE, NOISE = 1.5, 0.8, 0.25
 """How far positives stand above negatives; the spreads of what all seeds of a cell find easy in a
 video, and of what each run makes of each clip."""
+TASK = Task(("a", "b"), multi_label=True)
 SEEDS, RATIOS, WORLDS = (3, 5, 10), (0.3, 1.0, 3.0), ("none", "half")
 BETTER = (4, 5, 6)
 HEAD = (
@@ -84,7 +86,7 @@ def samples(scores: np.ndarray, labels: np.ndarray, videos: list[str]) -> list[S
     weights, n = [*drawn(videos, DRAWS)], scores.shape[1]
     found = []
     for place, cell in enumerate(scores):
-        draws = np.stack([replicates(one, labels, weights, multi_label=True) for one in cell])
+        draws = np.stack([replicates(one, labels, weights, TASK) for one in cell])
         values = np.array([_mean_ap(one, labels) for one in cell])
         found.append(Sample(str(place), tuple(range(n)), values, draws, "clips", CLIPS // 2))
     return found
@@ -161,7 +163,7 @@ def _level(lift: float) -> float:
 
 def _mean_ap(scores: np.ndarray, labels: np.ndarray) -> float:
     weights = np.ones((len(scores), 1), np.float32)
-    return float(replicates(scores, labels, [weights], multi_label=True)[0])
+    return float(replicates(scores, labels, [weights], TASK)[0])
 
 
 def work(task: tuple[Setting, float, np.ndarray, range]) -> list[Seen]:

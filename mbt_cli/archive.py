@@ -119,7 +119,7 @@ def _files(run: Run) -> Iterator[tuple[str, bytes]]:
         for path in sorted(run.folder.glob(pattern)):
             yield path.relative_to(run.folder).as_posix(), path.read_bytes()
     if (scores := run.evaluation(Evaluation()) / "scores.npz").exists():
-        yield scores.relative_to(run.folder).as_posix(), _plain(run.scores(Evaluation()))
+        yield scores.relative_to(run.folder).as_posix(), _plain(run.arrays(Evaluation()))
 
 
 def _plain(arrays: dict[str, np.ndarray]) -> bytes:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from math import isclose
 from pathlib import Path
@@ -17,7 +17,6 @@ from mbt_cli.cost import cost
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
 from mbt_cli.findings import findings_of
-from mbt_cli.metrics import figures
 from mbt_cli.runs import FINISHED, Run, finished
 from mbt_cli.study import Study
 from mbt_cli.words import count
@@ -53,6 +52,8 @@ class Audit:
     numbers: int
     """In the report's files."""
     differences: tuple[str, ...]
+    pruned: bool = False
+    """Whether only each clip's top classes were kept, of which not all figures follow."""
 
     def __str__(self) -> str:
         """In a sentence, or in one for each difference."""
@@ -60,12 +61,18 @@ class Audit:
             return (
                 f"All {self.numbers:,} numbers of {_list(self.files)} in {self.folder} follow from"
                 f" the records of {count(self.runs, 'run')} in {self.records}, and their test"
-                " figures from the scores there. Validation figures and times are as they were"
+                f" figures from the scores there. {self._recorded} are as they were"
                 f" recorded.{self._newer()}"
             )
         more = len(self.differences) - SHOWN
         rest = [f"and {more:,} more."] if more > 0 else []
         return "\n".join([*self.differences[:SHOWN], *rest])
+
+    @property
+    def _recorded(self) -> str:
+        """What does not follow from them."""
+        full = "mAP over all scores, v" if self.pruned else "V"
+        return f"{full}alidation figures and times"
 
     def _newer(self) -> str:
         """What the report does not know of."""
@@ -104,7 +111,8 @@ def audit(study: Study, results: Path, remake: Remake) -> Audit:
         numbers += len(NUMBER.findall(_apart(seen, name)))
         both = _apart(written, name), _apart(text, name)
         wrong += [f"{folder / name}, {told}" for told in _unlike(*both)]
-    return Audit(folder, tuple(texts), source, len(runs), len(newer), numbers, tuple(wrong))
+    return Audit(folder, tuple(texts), source, len(runs), len(newer), numbers, tuple(wrong),
+                 study.data.task.wide)  # fmt: skip
 
 
 def _apart(text: str, name: str) -> str:
@@ -142,7 +150,7 @@ def _records(
 
 def _recomputed(run: Run, study: Study) -> Iterator[str]:
     """Where a run's figures do not follow from its scores, or its cost from its experiment."""
-    facts, classes = run.facts, run.facts["classes"]
+    classes = run.facts["classes"]
     price = cost(run.experiment, len(classes))
     for what, stored, again in (
         ("parameters", run.cost.parameters, price.parameters),
@@ -153,10 +161,12 @@ def _recomputed(run: Run, study: Study) -> Iterator[str]:
     try:
         arrays = run.scores(Evaluation())
         scores, labels, names = (arrays[name] for name in ("scores", "labels", "names"))
+        task = replace(run.task, groups=run.facts.get("groups", study.data.groups))
     except MbtError as error:
         yield str(error)
         return
-    if not scores.shape == labels.shape == (len(names), len(classes)):
+    shape = arrays["classes"].shape if task.wide else (len(names), len(classes))
+    if scores.shape != shape or labels.shape != (len(names), len(classes)):
         yield (
             f"Run {run.key}: its scores are {scores.shape}, its labels {labels.shape}, for"
             f" {count(len(names), 'clip')} and {count(len(classes), 'class')}."
@@ -164,11 +174,10 @@ def _recomputed(run: Run, study: Study) -> Iterator[str]:
     elif not np.isfinite(scores).all():
         yield f"Run {run.key}: some of its scores are no numbers."
     else:
-        found = figures(
-            scores, labels.astype(np.float32), classes, multi_label=run.multi_label,
-            groups=facts.get("groups", study.data.groups), heads=facts.get("heads", {}),
-        )  # fmt: skip
-        for where, one, other in _pairs(run.figures(Evaluation()), found):
+        recorded, found = run.figures(Evaluation()) or {}, run.figures_of(arrays, task)
+        if task.wide:  # it does not follow from the top classes
+            found["mAP_full"] = recorded.get("mAP_full")
+        for where, one, other in _pairs(recorded, found):
             yield f"Run {run.key}: {' '.join(where)} is recorded as {one}, {other} follows."
 
 

@@ -7,7 +7,6 @@ from mbt_cli.data.manifest import Manifest
 from mbt_cli.data.snapshot import frozen, header_of, load
 from mbt_cli.dataset import Synthetic
 from mbt_cli.errors import MbtError
-from mbt_cli.metrics import primary
 from mbt_cli.runs import Run, finished, run_of
 
 
@@ -42,7 +41,7 @@ def chosen(results: Path, key: str | None) -> tuple[Run, str]:
     newest = max(usable, key=lambda run: (run.status["written"], run.key))
     rivals = [run for run in usable if _clips(run) == _clips(newest)]
     best = max(rivals, key=lambda run: (_reached(run), run.key))
-    measure = primary(best.facts["multi_label"])
+    measure = best.task.primary
     data = best.experiment.data.dataset
     which = f"the best of {len(rivals)} on {data}" if len(rivals) > 1 else f"the only one on {data}"
     why = f"{which} with bottleneck tokens, by validation {measure} {_reached(best):.3f}"
@@ -88,8 +87,8 @@ def _usable(run: Run) -> bool:
 def _clips(run: Run) -> tuple[object, ...]:
     """What two runs must share for one figure to rank them."""
     data = run.experiment.data
-    return data.dataset, data.fingerprint, run.facts["multi_label"], tuple(run.facts["classes"])
+    return data.dataset, data.fingerprint, run.task.primary, tuple(run.facts["classes"])
 
 
 def _reached(run: Run) -> float:
-    return float(run.status["validation"][primary(run.facts["multi_label"])])
+    return float(run.status["validation"][run.task.primary])

@@ -5,6 +5,7 @@ A difference is A's figure less B's, over the seeds and the test clips that both
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from mbt_cli.contrasts import INTERVAL, NO_STATEMENT
 from mbt_cli.document import Column, Document, Items, Part, Row, Section, Table
@@ -15,6 +16,7 @@ from mbt_cli.pairs import Pairs, few, pairs, seeds
 from mbt_cli.runs import Run
 from mbt_cli.sides import sides
 from mbt_cli.statistics import POWER, Summary, summary
+from mbt_cli.tagging import SHOWN
 from mbt_cli.words import TINY, count, ends, p_value, percent, signed
 
 A_AND_B = (Column("A"), Column("B"))
@@ -110,6 +112,7 @@ def _figures(found: Pairs) -> Table:
         Row(("what", found.a.name, found.b.name, "")),
         Row(("seeds", *(seeds(runs) for _, runs in found.sides), "")),
         Row((f"test {measure}", one, other, interval), strong=True),
+        *_measures(found),
         *_groups(found),
         Row(("parameters", f"{mine.parameters:,}", f"{theirs.parameters:,}",
              f"{mine.parameters / theirs.parameters:.3f} times")),
@@ -119,18 +122,30 @@ def _figures(found: Pairs) -> Table:
     return Table((Column(""), *A_AND_B, Column("A against B")), tuple(rows))
 
 
+def _measures(found: Pairs) -> Iterator[Row]:
+    """The others by which tagging is judged."""
+    if found.task.tagging:
+        for figure, name in SHOWN.items():
+            if figure != found.measure:
+                yield from _row(f"test {name}", *_both(found, (figure,)))
+
+
 def _groups(found: Pairs) -> Iterator[Row]:
     """Of classes, where the data has such."""
     for group in found.figures[0][0]["groups"]:
         for figure in ("mAP", "AUC"):
-            one, other = _both(found, ("groups", group, figure))
-            if None not in (*one, *other):
-                gap = summary([mine - theirs for mine, theirs in zip(one, other, strict=True)])
-                texts = (_pair(summary(values)) for values in (one, other))
-                yield Row((f"{group} {figure}", *texts, _gap(gap)))
+            yield from _row(f"{group} {figure}", *_both(found, ("groups", group, figure)))
 
 
-def _both(found: Pairs, path: Sequence[str]) -> list[list[float]]:
+def _row(name: str, one: Sequence[float | None], other: Sequence[float | None]) -> Iterator[Row]:
+    """A figure on both sides, where it is defined."""
+    mine, theirs = ([value for value in side if value is not None] for side in (one, other))
+    if len(mine) == len(one) and len(theirs) == len(other):
+        gap = summary([a - b for a, b in zip(mine, theirs, strict=True)])
+        yield Row((name, *(_pair(summary(values)) for values in (mine, theirs)), _gap(gap)))
+
+
+def _both(found: Pairs, path: Sequence[str]) -> list[list[Any]]:
     """A figure of A's runs, and of B's."""
     sides = []
     for side in zip(*found.figures, strict=True):
@@ -169,7 +184,8 @@ def _classes(found: Pairs) -> tuple[Part, ...]:
     ]
     if not rows:
         return (Items(("No class has another AP.",)),)
-    says = f"By AP, at most {MOST} each way; means over seeds, ± their sample standard deviation."
+    by = "AP in the lists of each clip's 20 top classes" if found.task.wide else "AP"
+    says = f"By {by}, at most {MOST} each way; means over seeds, ± their sample standard deviation."
     columns = (Column(name, number=True) for name in names)
     return Table((Column("class"), *columns), tuple(rows)), Items((says,))
 
@@ -179,9 +195,10 @@ def _clips(found: Pairs) -> tuple[Part, ...]:
     if not rows:
         return (Items(("No clip is told better by one than by the other.",)),)
     numbers = (Column(name, number=True) for name in ("A", "B", "A less B"))
+    rest = "; classes that are not among its top ones count as 0" if found.task.wide else ""
     says = (
         "By the mean probability that a clip is given of its labels, less that of all other classes"
-        f" (1: all right, -1: all wrong); at most {MOST} each way."
+        f" (1: all right, -1: all wrong{rest}); at most {MOST} each way."
     )
     return Table((Column("clip"), Column("labels"), *numbers), tuple(rows)), Items((says,))
 

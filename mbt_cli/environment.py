@@ -20,6 +20,7 @@ DECIDES = (
     "data",
     "train",
     "scoring",
+    "tally",
     "disguise",
     "feed",
     "stream",
@@ -29,6 +30,8 @@ DECIDES = (
     "loss",
     "mixup",
     "metrics",
+    "tagging",
+    "task",
 )
 """What of the package can change a result."""
 

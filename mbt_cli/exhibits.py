@@ -12,6 +12,7 @@ from mbt_cli.findings import Cell, Findings
 from mbt_cli.ledger import WORTH
 from mbt_cli.statistics import summary
 from mbt_cli.study import Study
+from mbt_cli.tagging import SHOWN
 from mbt_cli.tried import Tried
 from mbt_cli.words import ends, p_value, signed
 
@@ -114,6 +115,20 @@ def _figures(one: Contrast) -> tuple[str, ...]:
 
 def _p(p: float | None) -> str:
     return "–" if p is None else p_value(p).removeprefix("= ")
+
+
+def measures(frame: pd.DataFrame) -> Table:
+    """What each cell comes to by every measure of tagging."""
+    names = [*frame.columns][: [*frame.columns].index("parameters")]
+    shown = [name for name in SHOWN if not frame[name].isna().all()]
+    columns = [*(Column(name) for name in names), Column("n", number=True)]
+    columns += [Column(f"test {SHOWN[name]}", number=True) for name in shown]
+    rows = [
+        Row((*(str(row[name]) for name in (*names, "n")), *(_pair(row, name) for name in shown)),
+            strong=bool(row["chosen"]))
+        for row in _rows(frame)
+    ]  # fmt: skip
+    return Table(tuple(columns), tuple(rows), "Mean ± spread over n seeds.")
 
 
 def groups(study: Study, frame: pd.DataFrame) -> Table:

@@ -17,10 +17,11 @@ from mbt_cli.metrics import Figures
 from mbt_cli.record import Record
 from mbt_cli.runs import FINISHED, RUNNING, Run
 from mbt_cli.source import Source
+from mbt_cli.tagging import Pruned
 
 if TYPE_CHECKING:
     from mbt_cli.progress import State
-    from mbt_cli.scoring import Scored
+    from mbt_cli.tally import Scored
 
 LEAST_PAUSE = 50
 """Between two checkpoints, over the time that one takes."""
@@ -78,10 +79,7 @@ def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
     with source.opened() as data:
         facts = {
             "cost": {"parameters": job.cost.parameters, "macs": job.cost.macs},
-            "classes": list(manifest.classes),
-            "heads": dict(manifest.heads),
-            "groups": {name: list(of) for name, of in manifest.groups.items()},
-            "multi_label": manifest.multi_label,
+            **manifest.task.record(),
             "left_out": data.left_out,
             "code": code(),
         }
@@ -109,7 +107,10 @@ def _fitted(job: Job, record: Record, data: Clips, log: "_Log", state: "State | 
     if (real := counted(job.experiment, len(data.manifest.classes))) != job.cost:
         raise RuntimeError(f"The model costs {real}, but the plan says {job.cost}.")
     fitted = fit(job.experiment, data, log, job.device, state)
-    done = evaluate(fitted.model, job.experiment, data, Evaluation(), job.device)
+    told = fitted.validation.get("F1_threshold")
+    done = evaluate(
+        fitted.model, job.experiment, data, Evaluation(), job.device, threshold=told, full=True
+    )
     keep(record, Evaluation(), done, data)
     took = {"seconds": fitted.seconds, "micro_batch": fitted.micro_batch, "lost": data.lost}
     record.finish(job.keep, **took, epoch=fitted.epoch, validation=fitted.validation)
@@ -118,8 +119,12 @@ def _fitted(job: Job, record: Record, data: Clips, log: "_Log", state: "State | 
 
 def keep(record: Record, how: Evaluation, done: "Scored", data: Clips) -> None:
     """What an evaluation found, into the run's record."""
-    labels, names = data.labels(done.places), data.names(done.places)
-    record.evaluated(how, done.figures, done.scores, labels, names, data.groups(done.places))
+    names, groups = data.names(done.places), data.groups(done.places)
+    if isinstance(done.scores, Pruned):
+        record.tagged(how, done.figures, done.scores, names, groups)
+    else:
+        labels = data.labels(done.places)
+        record.evaluated(how, done.figures, done.scores, labels, names, groups)
 
 
 class _Log:

@@ -9,11 +9,14 @@ from mbt_cli.contrasts import Contrast, Contrasts
 from mbt_cli.findings import Cell, Findings, machine
 from mbt_cli.names import encodable, plain, value, word
 from mbt_cli.statistics import summary
+from mbt_cli.tagging import SHOWN
 
 FORMAT = 1
 """Of `report.json`."""
 WORTH = 0.01
-"""The difference for which seeds are planned: one point of mAP."""
+"""The difference for which seeds are planned: one point of the measure."""
+MANY = 1000
+"""Classes from which on each one's figures are no columns."""
 
 
 def table(found: Findings) -> pd.DataFrame:
@@ -25,7 +28,8 @@ def table(found: Findings) -> pd.DataFrame:
         row: dict[str, Any] = {word(field): plain(value(one, field)) for field in study.columns}
         row |= {"parameters": cell.cost.parameters, "GMACs": cell.cost.gmacs}
         row |= {"GFLOPs": cell.cost.gflops, "over late": cell.overhead, "n": len(cell.runs)}
-        row |= _numbers(measure, cell.test(measure))
+        for name in SHOWN if study.data.tagging else (measure,):
+            row |= _numbers(name, cell.test(name))
         row[f"validation {measure}"] = _numbers("", cell.validation(measure))[""]
         for group in study.data.groups:
             for figure in ("mAP", "AUC"):
@@ -37,7 +41,8 @@ def table(found: Findings) -> pd.DataFrame:
 
 
 def runs_table(found: Findings) -> pd.DataFrame:
-    """One row a run, with every figure of it on the clips of the table, and what it ran on."""
+    """One row a run, with every figure of it on the clips of the table (of very many classes
+    without each one's own, which are in the record), and what it ran on."""
     validation, rows = f"validation {found.measure}", []
     for run, figures in found.figures:
         one = run.experiment
@@ -45,7 +50,7 @@ def runs_table(found: Findings) -> pd.DataFrame:
         row |= {"seed": one.training.seed, "parameters": run.cost.parameters}
         row |= {"gmacs": run.cost.gmacs, "gflops": run.cost.gflops}
         row |= {name: v for name, v in figures.items() if not isinstance(v, dict | list)}
-        for kind in ("groups", "classes"):
+        for kind in ("groups",) if len(found.study.data.classes) > MANY else ("groups", "classes"):
             for name, one in figures[kind].items():
                 of = f"{kind}.{encodable(name)}"
                 row |= {f"{of}.{figure}": value for figure, value in one.items()}
@@ -104,12 +109,20 @@ def _cell(found: Findings, cell: Cell) -> dict[str, Any]:
         "keys": [run.key for run in cell.runs],
         "seeds": [run.experiment.training.seed for run in cell.runs],
         "test": cell.test(measure),
+        **_tagging(found, cell),
         "validation": cell.validation(measure),
         "groups": {
             group: {figure: cell.test("groups", group, figure) for figure in ("mAP", "AUC")}
             for group in found.study.data.groups
         },
     }
+
+
+def _tagging(found: Findings, cell: Cell) -> dict[str, Any]:
+    """Where clips are tagged, every measure, and at which threshold F1 is."""
+    if not found.study.data.tagging:
+        return {}
+    return {"measures": {name: cell.test(name) for name in (*SHOWN, "F1_threshold")}}
 
 
 def _contrast(one: Contrast) -> dict[str, Any]:

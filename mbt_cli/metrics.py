@@ -11,19 +11,25 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int64
 
+from mbt_cli import tagging
+from mbt_cli.tagging import Pruned, pruned
+from mbt_cli.task import Task
+
 Figures = dict[str, Any]
 """Plain values for JSON; one that is not defined (AUC of a class without positives) is None."""
+
+
+WithoutPositives = Literal["left_out", "zero"]
+"""What a class without positives is to a mean over classes."""
 
 
 def figures(
     scores: Float[np.ndarray, "n c"],
     labels: Float[np.ndarray, "n c"],
-    classes: Sequence[str],
+    task: Task,
     *,
-    groups: Mapping[str, Sequence[str]],
-    multi_label: bool,
-    heads: Mapping[str, int] | None = None,
-    without_positives: Literal["left_out", "zero"] = "left_out",
+    without_positives: WithoutPositives = "left_out",
+    threshold: float | None = None,
 ) -> Figures:
     """Every figure of one evaluation.
 
@@ -34,7 +40,11 @@ def figures(
     among the first and the first five scores. Where it has one of each of several kinds, whose
     numbers of classes are `heads`, they are the shares of clips of which all are right (Epic's
     action), ranked by the product of the kinds' softmaxes, and `heads` has both for each kind.
+    Where clips are tagged, there are all of `tagging.figures`, F1 at a threshold or at the best
+    one; mAP is then the official one, of each clip's 20 top classes, `mAP_full` that of all scores,
+    as is all that is said of classes and groups.
     """
+    classes, heads = task.classes, task.heads
     each = {
         name: {"AP": average_precision(s, y), "AUC": auc(s, y)}
         for name, s, y in zip(classes, scores.T, labels.T, strict=True)
@@ -44,6 +54,9 @@ def figures(
         for name in left_out:
             each[name]["AP"] = 0.0
     found: Figures = {"clips": len(scores), **_means(each, classes)}
+    if task.tagging:
+        official = _official(pruned(scores, labels), task, without_positives, threshold)
+        found = {"clips": len(scores), **official, "mAP_full": found["mAP"], "AUC": found["AUC"]}
     found["d_prime"] = d_prime(found["AUC"])
     if heads:
         sizes = [*heads.values()]
@@ -54,17 +67,50 @@ def figures(
         found["heads"] = {
             head: {"top1": top(s, y, 1), "top5": top(s, y, 5)} for head, s, y in parts
         }
-    elif not multi_label:
+    elif not task.multi_label:
         found["top1"], found["top5"] = (top(scores, labels, k) for k in (1, 5))
-    found["groups"] = {group: _means(each, names) for group, names in groups.items()}
+    found["groups"] = {group: _means(each, names) for group, names in task.groups.items()}
     found["classes"] = each
     found["left_out"] = left_out
     return found
 
 
-def primary(multi_label: bool) -> str:
-    """The figure by which epochs and cells are chosen: mAP, or accuracy for one label a clip."""
-    return "mAP" if multi_label else "top1"
+def tagged(
+    of: Pruned,
+    task: Task,
+    *,
+    without_positives: WithoutPositives = "left_out",
+    threshold: float | None = None,
+    full: Sequence[float | None] = (),
+) -> Figures:
+    """The figures of very many classes, of which each clip's top ones are known: `tagging.figures`.
+
+    `full` is each class's AP over all scores, and `mAP_full` their mean, where they are known.
+    `classes` has the official AP of those with positives, `left_out` tells how many have none.
+    """
+    found = _official(of, task, without_positives, threshold)
+    each = found.pop("classes")
+    known = [one or 0.0 for one in full] if without_positives == "zero" else full
+    return {
+        "clips": len(of),
+        **found,
+        "mAP_full": _mean(known),
+        "groups": {
+            group: {"mAP": _mean([each[n]["AP"] for n in names if n in each]), "AUC": None}
+            for group, names in task.groups.items()
+        },
+        "classes": each,
+        "left_out": len(task.classes) - len(each),
+    }
+
+
+def _official(
+    of: Pruned, task: Task, without_positives: WithoutPositives, threshold: float | None
+) -> Figures:
+    found = tagging.figures(of, task.classes, threshold)
+    if without_positives == "zero":
+        found["mAP"] = sum(one["AP"] for one in found["classes"].values()) / len(task.classes)
+    return found
 
 
 def average_precision(

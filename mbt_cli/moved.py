@@ -3,7 +3,7 @@
 n clips, c classes; pairs are of seeds.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.special import expit, softmax
 
 from mbt_cli.metrics import Figures
 from mbt_cli.statistics import Summary, summary
+from mbt_cli.task import Task
 
 MOST = 10
 """Each way."""
@@ -42,7 +43,7 @@ def classes(pairs: Sequence[tuple[Figures, Figures]], figure: str) -> list[Moved
     """Every class whose figure (AP, AUC) is defined on both sides."""
     found = []
     for name in pairs[0][0]["classes"]:
-        values = [tuple(side["classes"][name][figure] for side in pair) for pair in pairs]
+        values = [tuple(side["classes"][name].get(figure) for side in pair) for pair in pairs]
         if not any(value is None for pair in values for value in pair):
             found.append(_moved(name, values))
     return found
@@ -58,17 +59,16 @@ def clips(names: Sequence[str], pairs: Sequence[tuple[np.ndarray, np.ndarray]]) 
 
 
 def lead(
-    scores: Float[np.ndarray, "n c"], labels: Shaped[np.ndarray, "n c"], *,
-    multi_label: bool, heads: Mapping[str, int],
-) -> Float[np.ndarray, " n"]:  # fmt: skip
+    scores: Float[np.ndarray, "n c"], labels: Shaped[np.ndarray, "n c"], task: Task
+) -> Float[np.ndarray, " n"]:
     """The mean probability that each clip is given of its labels, less that of all other classes:
     1 where it is all right, -1 where it is all wrong. Sigmoids of the scores; where a clip has one
     label (of each head), softmaxes."""
-    if heads:
-        parts = np.split(scores, np.cumsum([*heads.values()])[:-1], axis=1)
+    if task.heads:
+        parts = np.split(scores, np.cumsum([*task.heads.values()])[:-1], axis=1)
         chances = np.concatenate([softmax(part, axis=1) for part in parts], axis=1)
     else:
-        chances = expit(scores) if multi_label else softmax(scores, axis=1)
+        chances = expit(scores) if task.multi_label else softmax(scores, axis=1)
     return _mean(chances, labels > 0) - _mean(chances, labels == 0)
 
 

@@ -37,10 +37,33 @@ GLOSSARY = (
 )  # fmt: skip
 """Words of a report, and what they mean."""
 
+TAGGING = (
+    ("GAP", "(global average precision, GAP@20) the average precision of one list of every clip's"
+     " 20 top classes, over all labels, as in the official evaluation of YouTube-8M; but that equal"
+     " scores share a threshold, which there are shuffled."),
+    ("mAP (pruned)", "the official one: each class's AP in the list of clips that have it among"
+     " their 20 top classes, over all its positives; the mean over classes with positives."),
+    ("mAP (full)", "the same where every clip's score counts. It is another number: compare like"
+     " with like."),
+    ("Hit@1", "the share of clips whose top class is one of their labels."),
+    ("PERR", "(precision at equal recall rate) of as many top classes as a clip has labels the"
+     " share that are right; the mean over clips with labels."),
+    ("F1", "twice what is told and right, over all that is told and all labels; told are those of a"
+     " clip's 20 top classes whose probability is at least the threshold. Micro: all clips"
+     " together. Macro: the mean over classes that any clip has or is told."),
+)  # fmt: skip
+"""The same of clips that are tagged."""
+
+
+def glossary(found: Findings) -> tuple[tuple[str, str], ...]:
+    """The words of a study's report."""
+    return GLOSSARY + (TAGGING if found.study.data.tagging else ())
+
 
 def notes(found: Findings) -> list[str]:
     """Every note, a sentence or two each."""
-    told = (_choice, _seeds, _missing, _silent, _chance, _clips, _classes, _gains, _mixed)
+    told = (_choice, _seeds, _missing, _silent, _chance, _clips, _classes, _threshold, _gains,
+            _mixed)  # fmt: skip
     return [*(note for tell in told for note in tell(found)), UNITS]
 
 
@@ -131,9 +154,23 @@ def _clips(found: Findings) -> Iterable[str]:
 
 
 def _classes(found: Findings) -> Iterable[str]:
-    figures = [of for _, of in found.figures]
-    if names := sorted({name for one in figures for name in one["left_out"]}):
+    each = [of["left_out"] for _, of in found.figures]
+    if many := max((one for one in each if isinstance(one, int)), default=0):
+        classes = count(len(found.study.data.classes), "class")
+        yield f"Left out of mAP, for want of a positive test clip: {many:,} of {classes}."
+    elif names := sorted({name for one in each if not isinstance(one, int) for name in one}):
         yield f"Left out of mAP, for want of a positive test clip: {', '.join(names)}."
+
+
+def _threshold(found: Findings) -> Iterable[str]:
+    if not found.study.data.tagging:
+        return
+    known = [value for cell in found.cells for value in cell.test("F1_threshold")]
+    ends = dict.fromkeys(f"{value:.3f}" for value in (min(known), max(known)))
+    yield (
+        "F1 on test is at the threshold at which F1 (micro) was highest on validation, each run's"
+        f" own: a probability of {' to '.join(ends)}."
+    )
 
 
 def _gains(found: Findings) -> Iterable[str]:

@@ -8,13 +8,15 @@ from mbt_cli import exhibits, findings, plates, published
 from mbt_cli.contrasts import INTERVAL, NO_STATEMENT, Contrasts
 from mbt_cli.document import Document, Figure, Items, Part, Section, Table, Terms
 from mbt_cli.findings import Findings
-from mbt_cli.notes import GLOSSARY, notes
+from mbt_cli.notes import glossary, notes
 from mbt_cli.statistics import LEVEL, POWER
 from mbt_cli.study import Study
 from mbt_cli.symptoms import symptoms
 from mbt_cli.tried import Tried
 from mbt_cli.words import count, ends, percent, signed
 
+MANY, FIRST = 1000, 20
+"""Classes from which on only the first are named, and how many these are."""
 HOW_SURE = (
     f"An interval is of {percent(1 - LEVEL)}, for one comparison by itself, and has two parts:"
     " other seeds and other clips. p is of no difference; Holm's correction holds the chance of any"
@@ -61,11 +63,12 @@ def page(
         Section("Cells", (exhibits.cells(found, told, frame),)),
         Section("Figures", tuple(pictures)),
         Section("What seeds and clips can show", tuple(_evidence(found, told)), brief=False),
+        Section("By other measures", tuple(_measures(found, frame))),
         Section("By group of classes", tuple(_groups(study, frame))),
         Section("Probes", tuple(_probes(tried))),
         Section("Published numbers", (Items(tuple(_published(found))),), brief=False),
         Section("Notes", (Items(tuple(notes(found))),)),
-        Section("Words", (Terms(GLOSSARY),), folded=True),
+        Section("Words", (Terms(glossary(found)),), folded=True),
         *_sources(found),
     ]
     kept = tuple(section for section in sections if any(map(_filled, section.parts)))
@@ -101,6 +104,11 @@ def _with_chosen(found: Findings, told: Contrasts) -> Iterable[Part]:
         yield Items(tuple(said))
 
 
+def _measures(found: Findings, frame: pd.DataFrame) -> Iterable[Part]:
+    if found.study.data.tagging:
+        yield exhibits.measures(frame)
+
+
 def _groups(study: Study, frame: pd.DataFrame) -> Iterable[Part]:
     if study.data.groups:
         yield Terms(tuple(
@@ -134,7 +142,7 @@ def _sources(found: Findings) -> list[Section]:
             f"Dataset `{data.dataset}`, fingerprint `{data.fingerprint}`: it changes when clips,"
             " labels or splits do.",
             f"Clips as listed: {clips}. Could not be read: {len(found.left_out):,}.",
-            f"Classes ({data.class_list or len(data.classes)}): {', '.join(data.classes)}.",
+            f"Classes ({data.class_list or len(data.classes)}): {_some(data.classes)}.",
         )),), folded=True),
         Section("Versions and hardware", (Items((
             *machines, f"Code: {', '.join(codes)}.", f"Run with: `{findings.command(study)}`",
@@ -144,6 +152,13 @@ def _sources(found: Findings) -> list[Section]:
             Items(tuple(f"{name}: {of or 'none'}" for name, of in keys.items())),
         ), folded=True),
     ]  # fmt: skip
+
+
+def _some(classes: Sequence[str]) -> str:
+    """All of few, the first of many."""
+    if len(classes) <= MANY:
+        return ", ".join(classes)
+    return f"{', '.join(classes[:FIRST])} and {len(classes) - FIRST:,} more"
 
 
 def _filled(part: Part) -> bool:

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
-
+from mbt_cli import tagging
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
-from mbt_cli.metrics import Figures, primary
+from mbt_cli.metrics import Figures
 from mbt_cli.moved import Moved, classes, clips, lead, most
 from mbt_cli.runs import Run
 from mbt_cli.samples import sample
 from mbt_cli.sides import Side
 from mbt_cli.statistics import Difference, difference
+from mbt_cli.task import Task
 
 NAMED = 4
 """Names in a sentence or a cell of a table; the rest are counted."""
@@ -51,9 +51,14 @@ class Pairs:
         return ([run for run in side.runs if run not in used] for side, used in self.sides)
 
     @property
+    def task(self) -> Task:
+        """What was asked of all of them."""
+        return self.runs[0][0].task
+
+    @property
     def measure(self) -> str:
         """By which they are compared."""
-        return primary(self.runs[0][0].multi_label)
+        return self.task.primary
 
     @cached_property
     def figures(self) -> list[tuple[Figures, Figures]]:
@@ -79,18 +84,18 @@ class Pairs:
 
     def clips(self) -> list[tuple[Moved, list[str]]]:
         """Those that moved most by their lead, with their labels."""
-        first, leads = self.runs[0][0], []
+        task, leads = self.task, []
         for pair in self.runs:
             found = [run.scores_on(self.common) for run in pair]
             one, other = (
-                lead(arrays["scores"], arrays["labels"], multi_label=first.multi_label,
-                     heads=first.facts.get("heads", {})) for arrays in found
+                tagging.lead(tagging.top(arrays)) if task.wide
+                else lead(arrays["scores"], arrays["labels"], task) for arrays in found
             )  # fmt: skip
             leads.append((one, other))
         names, labels = found[0]["names"].tolist(), found[0]["labels"]
-        truth = dict(zip(names, labels, strict=True))
+        row = {name: place for place, name in enumerate(names)}
         return [
-            (one, [first.facts["classes"][place] for place in np.flatnonzero(truth[one.name])])
+            (one, [task.classes[place] for place in labels[[row[one.name]]].nonzero()[1]])
             for one in most(clips(names, leads))
         ]
 
@@ -139,7 +144,7 @@ def _paired(a: Side, b: Side) -> tuple[tuple[Run, Run], ...]:
 
 def _alike(a: Side, b: Side, one: Run, other: Run) -> None:
     """Raises MbtError where they do not answer the same question."""
-    mine, theirs = ({**run.facts, "multi_label": run.multi_label} for run in (one, other))
+    mine, theirs = (run.task.record() for run in (one, other))
     if spare := sorted(set(mine["classes"]) ^ set(theirs["classes"])):
         raise MbtError(
             f"{a.name} and {b.name} cannot be compared: only one of them knows the classes"
@@ -148,7 +153,8 @@ def _alike(a: Side, b: Side, one: Run, other: Run) -> None:
     for name, what in (
         ("classes", "their classes are in another order"),
         ("multi_label", "a clip has one label for one of them, several for the other"),
+        ("tagging", "one of them is judged by GAP, the other by mAP"),
         ("heads", "they have other heads"),
     ):
-        if (mine.get(name) or None) != (theirs.get(name) or None):
+        if mine[name] != theirs[name]:
             raise MbtError(f"{a.name} and {b.name} cannot be compared: {what}.")

@@ -11,7 +11,6 @@ from typing import Any
 
 from mbt_cli.architecture import Model
 from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.metrics import primary
 from mbt_cli.runs import Run
 
 AS_TRAINED = Evaluation()
@@ -74,7 +73,7 @@ class Probed:
     """What the probes of a run say."""
 
     measure: str
-    """mAP, or top1 where a clip has one label."""
+    """By which the run is judged: mAP, GAP or top1."""
     as_trained: float | None
     probes: tuple[Probe, ...]
     shapley: Mapping[str, float]
@@ -170,7 +169,7 @@ def probed(run: Run, base: Evaluation = AS_TRAINED) -> Probed | None:
     """What the probes of a run found, from its record; None where one of them is not there."""
     if unprobed(run, base):
         return None
-    measure, asked = primary(run.multi_label), probes(run.experiment, base)
+    measure, asked = run.task.primary, probes(run.experiment, base)
     whole = _value(run, base, measure)
     found = []
     for name, how in asked.items():

@@ -24,6 +24,7 @@ from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.files import whole, write, writing
 from mbt_cli.metrics import Figures
 from mbt_cli.runs import FAILED, FINISHED, RUNNING, Run, read
+from mbt_cli.tagging import Pruned
 
 KEEP = ("none", "best", "all")
 """What a finished run keeps of its weights: none; those of the best epoch; these, and the last
@@ -95,12 +96,26 @@ class Record(Run):
     ) -> None:  # fmt: skip
         """What an evaluation found, and every clip's scores; `groups` says what each was cut from,
         where that is not the clip itself."""
+        arrays = {"scores": scores, "labels": labels.astype(np.uint8)}
+        self._evaluated(how, figures, arrays, names, groups)
+
+    def tagged(
+        self, how: Evaluation, figures: Figures, of: Pruned, names: Sequence[str],
+        groups: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """The same of very many classes: every clip's top ones, and its labels."""
+        self._evaluated(how, figures, of.packed(), names, groups)
+
+    def _evaluated(
+        self, how: Evaluation, figures: Figures, arrays: Mapping[str, np.ndarray],
+        names: Sequence[str], groups: Sequence[str],
+    ) -> None:  # fmt: skip
         folder = self.evaluation(how)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         with whole(folder / "scores.npz") as file:
             np.savez(
-                file, scores=scores, labels=labels.astype(np.uint8), names=np.array(names),
+                file, allow_pickle=False, **arrays, names=np.array(names),
                 groups=np.array(groups or names),
             )  # fmt: skip
         write(folder / "evaluation.json", {"evaluation": settings.plain(how), "figures": figures})

@@ -146,7 +146,7 @@ def _evaluate(run: Run, hows: Sequence[Evaluation], source: Source, device: str)
     for (decoded, _, _), some in groupby(sorted(hows, key=reading), reading):
         asked = list(some)
         with (replace(source, folder=None) if decoded else source).opened() as data:
-            found = evaluations(model, run.experiment, data, asked, device)
+            found = evaluations(model, run.experiment, data, asked, device, threshold=run.threshold)
             for how, done in zip(asked, found, strict=True):
                 keep(record, how, done, data)
 

@@ -16,8 +16,8 @@ Every file is there whole or not at all, but for the last line of `metrics.jsonl
 
 import json
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ from mbt_cli import settings
 from mbt_cli.cost import Cost
 from mbt_cli.errors import MbtError, UnknownName
 from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.metrics import Figures, figures
+from mbt_cli.metrics import Figures, figures, tagged
+from mbt_cli.tagging import top, unpacked
+from mbt_cli.task import Task
 
 RUNNING, FINISHED, FAILED = "running", "finished", "failed"
 DAMAGE = (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error)
@@ -74,10 +76,18 @@ class Run:
         return str(self.facts.get("code", "unknown"))
 
     @property
-    def multi_label(self) -> bool:
-        """Whether a clip may have several labels; of older records their figures tell."""
-        told = self.facts.get("multi_label", "top1" not in (self.figures(Evaluation()) or {}))
-        return bool(told)
+    def task(self) -> Task:
+        """What was asked of the clips; of older records their figures tell whether a clip may have
+        several labels."""
+        known = {one.name: self.facts[one.name] for one in fields(Task) if one.name in self.facts}
+        several = "top1" not in (self.figures(Evaluation()) or {})
+        return Task(**{"classes": (), "multi_label": several, **known})
+
+    @property
+    def threshold(self) -> float | None:
+        """Where clips are tagged: the probability from which on a label is told, that was best on
+        validation at the best epoch."""
+        return self.status.get("validation", {}).get("F1_threshold")
 
     def files(self) -> dict[str, int]:
         """The bytes of every file, by its path in the folder."""
@@ -110,12 +120,14 @@ class Run:
         """What it finds on some of its test clips, by their names; None: on all, as recorded."""
         if clips is None:
             return self.figures(Evaluation()) or {}
-        arrays, facts = self.scores_on(clips), self.facts
-        return figures(
-            arrays["scores"], arrays["labels"].astype(np.float32), facts["classes"],
-            groups=facts.get("groups", {}), multi_label=self.multi_label,
-            heads=facts.get("heads", {}),
-        )  # fmt: skip
+        return self.figures_of(self.scores_on(clips), self.task)
+
+    def figures_of(self, arrays: Mapping[str, Any], task: Task) -> Figures:
+        """What follows from its `scores`, or from some of them."""
+        if task.wide:
+            return tagged(top(arrays), task, threshold=self.threshold)
+        labels = arrays["labels"].astype(np.float32)
+        return figures(arrays["scores"], labels, task, threshold=self.threshold)
 
     def attention(self, how: Evaluation) -> list[dict[str, Any]] | None:
         """What every line read while an evaluation's clips were scored (`attention.py` says what);
@@ -123,12 +135,19 @@ class Run:
         path = self.evaluation(how) / "attention.json"
         return list(read(path)["lines"]) if path.exists() else None
 
-    def scores(self, how: Evaluation) -> dict[str, np.ndarray]:
+    def scores(self, how: Evaluation) -> dict[str, Any]:
         """`scores` (n, c) float32, `labels` (n, c) uint8, `names` (n,) of an evaluation, and
-        `groups` (n,): clips of one (a video, a participant) are not independent.
+        `groups` (n,): clips of one (a video, a participant) are not independent. Of very many
+        classes each clip's top ones: `classes` (n, k), their `scores` (n, k), and `labels` (n, c)
+        as a sparse array.
 
         Raises MbtError where they are not there, or damaged.
         """
+        arrays = self.arrays(how)
+        return unpacked(arrays, len(self.facts["classes"])) if "classes" in arrays else arrays
+
+    def arrays(self, how: Evaluation) -> dict[str, np.ndarray]:
+        """The same as they are kept (`tagging.Pruned.packed`). Raises MbtError as `scores` does."""
         path = self.evaluation(how) / "scores.npz"
         try:
             with path.open("rb") as file, np.load(file) as arrays:
@@ -140,7 +159,7 @@ class Run:
                 f" ablate command again: mbt-cli runs remove {self.key}"
             ) from error
 
-    def scores_on(self, clips: frozenset[str] | None) -> dict[str, np.ndarray]:
+    def scores_on(self, clips: frozenset[str] | None) -> dict[str, Any]:
         """Its `scores` on some of its test clips, by their names, and in the order of these; None:
         on all."""
         arrays = self.scores(Evaluation())

@@ -10,16 +10,20 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from mbt_cli.errors import MbtError, Unwritable
 from mbt_cli.experiment import Evaluation
 from mbt_cli.record import Record
-from mbt_cli.resample import DRAWS, Block, drawn, replicates
+from mbt_cli.resample import DRAWS, Block, drawn, replicates, tagged
 from mbt_cli.runs import Run
 from mbt_cli.statistics import Sample
+from mbt_cli.tagging import top
 
 WAY = f"1: {DRAWS} draws"
 """How draws are made: what was kept of others is made again."""
+MANY = 100_000
+"""Clips of which draws are made for every run anew: 400 MB of them are not held for the next."""
 
 
 def sample(
@@ -47,7 +51,9 @@ def _clips(arrays: dict[str, Any]) -> str:
     told = blake2b(digest_size=12)
     # no wider than the longest of these texts, whatever others the array had
     texts = (np.array(arrays[part].tolist()) for part in ("names", "groups"))
-    for values in (*texts, np.ascontiguousarray(arrays["labels"])):
+    labels = arrays["labels"]
+    known = (labels.indptr, labels.indices) if isinstance(labels, csr_array) else (labels,)
+    for values in (*texts, *map(np.ascontiguousarray, known)):
         told.update(values.tobytes())
         told.update(str((values.shape, values.dtype)).encode())
     return told.hexdigest()
@@ -55,16 +61,18 @@ def _clips(arrays: dict[str, Any]) -> str:
 
 def _draws(run: Run, arrays: dict[str, Any], clips: str) -> np.ndarray:
     """Kept beside the scores that they are of, where that can be."""
-    scores = np.ascontiguousarray(arrays["scores"])
-    told = blake2b(f"{WAY} of {clips}".encode(), digest_size=12)
-    told.update(scores.tobytes())
+    task, told = run.task, blake2b(f"{WAY} of {clips}".encode(), digest_size=12)
+    for part in ("scores", "classes") if task.wide else ("scores",):
+        told.update(np.ascontiguousarray(arrays[part]).tobytes())
     digest = told.hexdigest()
     if (kept := run.draws(Evaluation(), digest)) is not None:
         return kept
-    found = replicates(
-        scores, arrays["labels"], _weights(tuple(arrays["groups"].tolist())),
-        multi_label=run.multi_label, heads=run.facts.get("heads", {}),
-    )  # fmt: skip
+    groups = tuple(arrays["groups"].tolist())
+    draws = _weights(groups) if len(groups) < MANY else drawn(groups)
+    if task.wide:
+        found = tagged(top(arrays), draws)
+    else:
+        found = replicates(arrays["scores"], arrays["labels"], draws, task)
     with suppress(Unwritable):  # of records that are read-only it is made again the next time
         Record(run.folder).drawn(Evaluation(), digest, found)
     return found

@@ -15,84 +15,34 @@ from torch import Tensor
 
 from mbt_cli.data.clips import Clips
 from mbt_cli.disguise import BATCH, Disguises
-from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment, Training
 from mbt_cli.feed import crops, normalised
 from mbt_cli.loss import loss
 from mbt_cli.memory import halved
-from mbt_cli.metrics import Figures, figures
 from mbt_cli.model import Network
 from mbt_cli.model.mbt import predict
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The clips of a split that could be read."""
-
-    places: Int64[np.ndarray, " n"]
-    """In the manifest."""
-    scores: Float[np.ndarray, "n c"]
-    """Logits."""
-    figures: Figures
-    loss: float
-    """What training makes small, without mixup: the mean over clips, and over spans of a clip."""
-
-
-class Tally:
-    """What an evaluation has seen so far of the clips of a split."""
-
-    def __init__(self, places: Int64[np.ndarray, " n"], classes: int) -> None:
-        self.totals = {int(place): np.zeros(classes, np.float32) for place in places}
-        self.losses = dict.fromkeys(self.totals, 0.0)
-        self.times = dict.fromkeys(self.totals, 0)
-
-    def add(
-        self, places: Int64[np.ndarray, " b"], scores: Float[np.ndarray, "b c"], mean_loss: float
-    ) -> None:
-        """One span of some clips."""
-        for place, row in zip(places.tolist(), scores, strict=True):
-            self.totals[place] += row
-            self.losses[place] += mean_loss
-            self.times[place] += 1
-
-    def scored(self, data: Clips, how: Evaluation, times: int) -> Scored:
-        """The clips of which every span was seen. Raises MbtError where there is none."""
-        kept = np.array([place for place, n in self.times.items() if n == times], dtype=np.int64)
-        if not len(kept):
-            raise MbtError(f"No clip of the {how.split} split can be read.")
-        scores = np.stack([self.totals[place] for place in kept]) / times
-        found = figures(
-            scores,
-            data.labels(kept),
-            data.manifest.classes,
-            groups=data.manifest.groups,
-            multi_label=data.manifest.multi_label,
-            heads=data.manifest.heads,
-            without_positives=how.without_positives,
-        )
-        return Scored(kept, scores, found, sum(self.losses[p] for p in kept) / times / len(kept))
+from mbt_cli.tally import Scored, tally
 
 
 def evaluate(
-    model: Network, experiment: Experiment, data: Clips, how: Evaluation, device: str = "cpu"
-) -> Scored:
+    model: Network, experiment: Experiment, data: Clips, how: Evaluation, device: str = "cpu", *,
+    threshold: float | None = None, full: bool = False,
+) -> Scored:  # fmt: skip
     """Every clip of a split.
 
-    Raises MbtError where the evaluation cannot be asked of this model, or no clip of the split can
-    be read.
+    Where clips are tagged, F1 is at a probability of `threshold`, or at the best one, and `full`
+    asks for the mAP over all scores too. Raises MbtError where the evaluation cannot be asked of
+    this model, or no clip of the split can be read.
     """
-    (found,) = evaluations(model, experiment, data, [how], device)
+    (found,) = evaluations(model, experiment, data, [how], device, threshold=threshold, full=full)
     return found
 
 
 @torch.inference_mode()
 def evaluations(
-    model: Network,
-    experiment: Experiment,
-    data: Clips,
-    hows: Sequence[Evaluation],
-    device: str = "cpu",
-) -> list[Scored]:
+    model: Network, experiment: Experiment, data: Clips, hows: Sequence[Evaluation],
+    device: str = "cpu", *, threshold: float | None = None, full: bool = False,
+) -> list[Scored]:  # fmt: skip
     """Several evaluations of one split and as many crops; what they share of a clip is read once.
 
     Raises MbtError as `evaluate` does.
@@ -106,21 +56,21 @@ def evaluations(
             pass
     show = Disguises(data, experiment.data.views, model.spec.modalities, hows)
     means = normalised({m: v[None] for m, v in show.means.items()}, show.views, device)
-    tallies = [Tally(show.places, len(data.manifest.classes)) for _ in hows]
     shares = crops(hows[0].crops or experiment.data.views.crops)
+    tallies = [tally(show.places, data, len(shares), full=full) for _ in hows]
     parts = [slice(start, start + BATCH) for start in range(0, len(show.places), BATCH)]
     forward = _Forward(model, experiment, data, device)
     for share in shares:
         wanted = (one for part in parts for one in show.wanted(part, share))
         with closing(data.batches(wanted)) as batches:
             for some in zip(*[batches] * len(show.needs), strict=True):
-                for how, tally in zip(hows, tallies, strict=True):
+                for how, seen in zip(hows, tallies, strict=True):
                     places, shown = show.shown(how, share, some)
                     same = {m: means[m] for m in how.averaged}
                     with altered(model, how):
-                        for seen, scores, mean_loss in forward.passes(places, shown, same):
-                            tally.add(seen, scores, mean_loss)
-    return [t.scored(data, how, len(shares)) for t, how in zip(tallies, hows, strict=True)]
+                        for mine, scores, mean_loss in forward.passes(places, shown, same):
+                            seen.add(mine, scores, mean_loss)
+    return [one.scored(how, threshold) for one, how in zip(tallies, hows, strict=True)]
 
 
 @contextmanager

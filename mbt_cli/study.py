@@ -16,10 +16,10 @@ from mbt_cli.errors import MbtError, UnknownName
 from mbt_cli.experiment import MODEL, Experiment
 from mbt_cli.files import sweep, write, writing
 from mbt_cli.grid import Grid
-from mbt_cli.metrics import primary
 from mbt_cli.names import differing, models, plain, value, word
 from mbt_cli.recipes import recipe as recipe_of
 from mbt_cli.runs import FINISHED, Run, recorded
+from mbt_cli.task import Task
 
 TOLD = (MODEL, "model.family", "model.fusion", "model.fusion_layer", "model.modalities")
 """Fields that a run's own title tells."""
@@ -44,6 +44,13 @@ class Data:
     """What the list of classes is called, with its version."""
     lost: str = ""
     """Why not all that were expected are here."""
+    tagging: bool = False
+    """Whether the several labels of a clip are found among many."""
+
+    @property
+    def task(self) -> Task:
+        """What is asked of a clip."""
+        return Task(self.classes, self.multi_label, self.tagging, self.groups)
 
     @property
     def coverage(self) -> str:
@@ -73,8 +80,8 @@ class Study:
 
     @property
     def measure(self) -> str:
-        """The figure by which cells are compared: mAP, or top1 where a clip has one label."""
-        return primary(self.data.multi_label)
+        """The figure by which cells are compared (`Task.primary`): mAP, GAP or top1."""
+        return self.data.task.primary
 
     @property
     def further(self) -> list[str]:
@@ -206,17 +213,11 @@ def ask(
     """The study of a grid on a base experiment and a frozen set of clips."""
     base = replace(base, data=replace(base.data, fingerprint=manifest.fingerprint))
     data = Data(
-        dataset=base.data.dataset,
-        fingerprint=manifest.fingerprint,
-        classes=manifest.classes,
-        groups=dict(manifest.groups),
-        says=dict(manifest.says),
-        multi_label=manifest.multi_label,
-        clips={split: manifest.count(split) for split in SPLITS},
-        expected=dict(manifest.expected),
-        class_list=manifest.class_list,
-        lost=manifest.lost,
-    )
+        dataset=base.data.dataset, fingerprint=manifest.fingerprint, classes=manifest.classes,
+        groups=dict(manifest.groups), says=dict(manifest.says), multi_label=manifest.multi_label,
+        clips={split: manifest.count(split) for split in SPLITS}, expected=dict(manifest.expected),
+        class_list=manifest.class_list, lost=manifest.lost, tagging=manifest.tagging,
+    )  # fmt: skip
     words = [grid.name, recipe, *(f"{n.split('.')[-1]}={v}" for n, v in settings.items())]
     return Study(
         name="-".join(re.sub(r"[^\w.,=+]+", "_", word) for word in words),

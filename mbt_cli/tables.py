@@ -77,7 +77,8 @@ def of_runs(runs: Sequence[Run]) -> Group:
             ("state", [run.state for run in runs]),
         ),
         f"Runs: {len(runs)} ({said}), {sum(sizes):,.1f} MiB. Test: mAP, or top-1 where a clip has"
-        " one label. A run that is running may have been killed: ablate goes on with it.",
+        " one label, or GAP where its labels are some of very many. A run that is running may have"
+        " been killed: ablate goes on with it.",
     )
 
 
@@ -222,8 +223,7 @@ def _settings(values: Mapping[str, Any]) -> str:
 
 def _figure(run: Run) -> str:
     """A run's first figure on test, as far as it has one."""
-    figures = run.figures(Evaluation()) or {}
-    value = figures.get("top1", figures.get("mAP"))
+    value = (run.figures(Evaluation()) or {}).get(run.task.primary)
     return "" if value is None else f"{value:.3f}"
 
 

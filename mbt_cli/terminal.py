@@ -86,7 +86,8 @@ class Screen:
             epochs = run.experiment.training.epochs
             self._tasks[run.key] = self._bars.add_task(run.title, total=epochs)
         if "validation" in row:
-            self._bars.update(self._tasks[run.key], completed=row["epoch"])
+            said = f"{run.title}  {headline({**row['validation'], 'groups': {}})}"
+            self._bars.update(self._tasks[run.key], completed=row["epoch"], description=said)
 
     def ended(self, run: Planned, result: Result | None, error: Exception | None) -> None:
         """One line for each run that is done."""
@@ -107,8 +108,9 @@ class Screen:
 
 def headline(figures: Mapping[str, Any]) -> str:
     """The first figures of an evaluation, in one line."""
-    names = ("top1", "mAP") if "top1" in figures else ("mAP",)
-    said = [f"{name} {figures[name]:.3f}" for name in names if figures[name] is not None]
+    names = {"GAP": "GAP", "F1_micro": "F1"} if "GAP" in figures else {"top1": "top1", "mAP": "mAP"}
+    known = ((name, figures.get(figure)) for figure, name in names.items())
+    said = [f"{name} {value:.3f}" for name, value in known if value is not None]
     groups = figures["groups"].items()
     return "  ".join(
         said + [f"{g} {one['mAP']:.2f}" for g, one in groups if one["mAP"] is not None]

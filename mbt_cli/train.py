@@ -22,7 +22,7 @@ from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.feed import drawn, normalised, windows
 from mbt_cli.loss import Targets, loss, penalty
 from mbt_cli.memory import gradients, halved
-from mbt_cli.metrics import Figures, primary
+from mbt_cli.metrics import Figures
 from mbt_cli.mixup import draw, mixup
 from mbt_cli.model import Network, build
 from mbt_cli.progress import Log, Progress, State
@@ -153,7 +153,7 @@ def fit(
         found = scored.figures
         tell_lost()
         row({"validation": {**_means_only(found), "loss": scored.loss}})
-        reached = found[primary(manifest.multi_label)]
+        reached = found[manifest.task.primary]
         if reached is None:
             raise MbtError("No validation clip has a label: no epoch can be chosen.")
         if reached > at.reached:

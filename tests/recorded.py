@@ -16,6 +16,7 @@ from mbt_cli.recipes import SYNTHETIC
 from mbt_cli.record import Record
 from mbt_cli.runs import Run, run_folder
 from mbt_cli.study import Study, ask
+from mbt_cli.task import Task
 
 GROUPS = {
     "seen": ("warm", "early_flash"),
@@ -70,7 +71,7 @@ def record(
         labels = np.eye(len(classes))[np.arange(CLIPS) % len(classes)]
     lift = [skilled(one, member.get(name, "")) for name in classes]
     scores = rng.standard_normal(labels.shape) + labels * lift
-    found = figures_of(scores, labels, classes, groups=groups, multi_label=study.data.multi_label)
+    found = figures_of(scores, labels, Task(classes, study.data.multi_label, groups=groups))
     price = cost(one, len(classes))
     versions = {"python": "3.11.9", "mbt-cli": "0.1.0", "torch": "2.11.0"}
     run = Record(run_folder(results, one.key))
@@ -121,7 +122,7 @@ def lose(run: Run, *gone: str) -> None:
     kept, facts = run.scores(Evaluation()), run.facts
     rows = ~np.isin(kept["names"], gone)
     scores, labels = kept["scores"][rows], kept["labels"][rows].astype(float)
-    found = figures_of(scores, labels, facts["classes"], groups=facts["groups"], multi_label=True)
+    found = figures_of(scores, labels, Task(facts["classes"], True, groups=facts["groups"]))
     record = Record(run.folder)
     record.evaluated(Evaluation(), found, scores, labels, kept["names"][rows].tolist())
     record.finish(**{k: run.status[k] for k in ("seconds", "epoch", "validation")},

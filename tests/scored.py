@@ -16,6 +16,7 @@ from mbt_cli.recipes import SYNTHETIC
 from mbt_cli.record import Record
 from mbt_cli.runs import Run, run_folder
 from mbt_cli.study import Study, ask
+from mbt_cli.task import Task
 
 CLASSES = ("warm", "high", "rain", "warm^high", "in_time")
 GROUPS = {"seen": ("warm",), "together": ("warm^high", "in_time")}
@@ -66,8 +67,8 @@ def record(
         noise = np.random.default_rng([seed, int(one.cell, 16)]).standard_normal(labels.shape)
         scores = (noise + labels * lift - 1).astype(np.float32)
     known, groups_of = list(study.data.classes), study.data.groups
-    found = figures(scores, labels, known, groups=groups_of, heads=heads,
-                    multi_label=study.data.multi_label)  # fmt: skip
+    task = Task(known, study.data.multi_label, groups=groups_of, heads=heads or {})
+    found = figures(scores, labels, task)
     price = cost(one, len(known))
     versions = {"python": "3.11.9", "mbt-cli": "0.1.0", "torch": "2.11.0"}
     run = Record(run_folder(results, one.key))

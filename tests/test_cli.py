@@ -176,13 +176,12 @@ def test_runs_are_recorded_and_told_line_by_line(ran):
 def test_figures_of_a_record_follow_from_its_scores(ran):
     from mbt_cli.data.world import CLASSES, GROUPS
     from mbt_cli.metrics import figures
+    from mbt_cli.task import Task
 
     for run in finished(ran[0] / "results").values():
         arrays = run.scores(Evaluation())
-        found = figures(
-            arrays["scores"], arrays["labels"].astype("float32"), CLASSES, groups=GROUPS,
-            multi_label=True,
-        )  # fmt: skip
+        task = Task(CLASSES, True, groups=GROUPS)
+        found = figures(arrays["scores"], arrays["labels"].astype("float32"), task)
         assert found == run.figures(Evaluation())
 
 

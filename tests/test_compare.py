@@ -23,6 +23,7 @@ from mbt_cli.runs import Run, run_folder
 from mbt_cli.samples import sample
 from mbt_cli.statistics import Summary, difference
 from mbt_cli.study import Study
+from mbt_cli.task import Task
 
 LATE, FUSED = "late fusion", "bottleneck at L_f = 2"
 
@@ -148,13 +149,13 @@ def test_a_clips_lead_is_of_probabilities_of_what_it_may_be() -> None:
     scores = np.array([[3.0, -1.0, 0.5, 7.0, 2.0]])
     labels = np.array([[1, 0, 0, 0, 1]])
     p = softmax(scores[0])
-    found = lead(scores, np.array([[0, 0, 0, 1, 0]]), multi_label=False, heads={})
+    found = lead(scores, np.array([[0, 0, 0, 1, 0]]), Task((), False))
     assert found == pytest.approx([p[3] - (1 - p[3]) / 4])
     one, two = softmax(scores[0, :2]), softmax(scores[0, 2:])
-    found = lead(scores, labels, multi_label=False, heads={"verb": 2, "noun": 3})
+    found = lead(scores, labels, Task((), False, heads={"verb": 2, "noun": 3}))
     assert found == pytest.approx([(one[0] + two[2]) / 2 - (one[1] + two[0] + two[1]) / 3])
-    many = lead(np.array([[90.0, -90.0, 90.0]] * 3), np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1]]),
-                multi_label=True, heads={})  # fmt: skip
+    truth = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1]])
+    many = lead(np.array([[90.0, -90.0, 90.0]] * 3), truth, Task((), True))
     assert many == pytest.approx([1, -2 / 3, 2 / 3])
 
 

@@ -19,6 +19,7 @@ from mbt_cli.runs import Run
 from mbt_cli.samples import sample
 from mbt_cli.statistics import corrected, difference
 from mbt_cli.study import Study
+from mbt_cli.task import Task
 from mbt_cli.words import percent, signed
 
 
@@ -62,7 +63,7 @@ def test_a_difference_is_that_of_the_runs_scores(filled: Callable[[int], Contras
         for run in cell.runs:
             kept = run.scores(Evaluation())
             weights = [*drawn(kept["names"].tolist())]
-            draws.append(replicates(kept["scores"], kept["labels"], weights, multi_label=True))
+            draws.append(replicates(kept["scores"], kept["labels"], weights, Task((), True)))
             values.append((run.figures(Evaluation()) or {})["mAP"])
         base = sample(cell.name, cell.runs, values)
         samples.append(replace(base, values=np.array(values), draws=np.stack(draws)))

@@ -12,9 +12,9 @@ from mbt_cli.metrics import (
     figures,
     joint_ranks,
     joint_top,
-    primary,
     top,
 )
+from mbt_cli.task import Task
 
 RNG = np.random.default_rng(0)
 
@@ -32,10 +32,11 @@ def few(n=37, c=5):
     return scores, labels
 
 
-def found(scores, labels, **changes):
+def found(scores, labels, multi_label=True, tagging=False, **changes):
     names = [f"c{i}" for i in range(scores.shape[1])]
-    asked = {"groups": {"first": names[:2], "last": names[2:]}, "multi_label": True} | changes
-    return figures(scores, labels, names, **asked)
+    groups = {"first": names[:2], "last": names[2:]}
+    task = Task(names, multi_label, tagging, groups)
+    return figures(scores, labels, task, **changes)
 
 
 def test_average_precision_counts_ties_together():
@@ -161,5 +162,6 @@ def test_the_rank_of_an_answer_is_how_many_combinations_come_before_it(heads):
     np.testing.assert_array_equal(ranks, expected)
 
 
-def test_cells_are_chosen_by_map_or_by_accuracy():
-    assert (primary(True), primary(False)) == ("mAP", "top1")
+def test_cells_are_chosen_by_map_by_gap_or_by_accuracy():
+    tasks = Task((), True), Task((), True, tagging=True), Task((), False)
+    assert [task.primary for task in tasks] == ["mAP", "GAP", "top1"]

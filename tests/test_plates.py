@@ -22,6 +22,7 @@ from mbt_cli.record import Record
 from mbt_cli.runs import run_folder
 from mbt_cli.sheet import KINDS
 from mbt_cli.study import Study, ask
+from mbt_cli.task import Task
 
 CLASSES = ("bark", "glow", "spark")
 CLIPS = 23
@@ -67,7 +68,7 @@ def record(
     names = [f"test/{i}" for i in range(CLIPS)]
     if lost:
         scores, labels, names = scores[:-lost], labels[:-lost], names[:-lost]
-    found = figures_of(scores, labels, classes, groups=study.data.groups, multi_label=True)
+    found = figures_of(scores, labels, Task(classes, True, groups=study.data.groups))
     price = cost(one, len(classes))
     run = Record(run_folder(results, one.key))
     run.begin(one, {

@@ -13,6 +13,7 @@ from mbt_cli.resample import (
     mean_average_precision,
     replicates,
 )
+from mbt_cli.task import Task
 
 N, C, DRAWS = 211, 7, 113
 
@@ -120,7 +121,7 @@ def test_one_label_a_clip_is_measured_by_accuracy() -> None:
     labels = np.eye(C)[rng.integers(C, size=N)]
     scores = rng.standard_normal((N, C)) + labels
     weights = weights_of([f"{i}" for i in range(N)])
-    found = replicates(scores, labels, [weights[:, :5], weights[:, 5:]], multi_label=False)
+    found = replicates(scores, labels, [weights[:, :5], weights[:, 5:]], Task((), False))
     right = scores.argmax(1) == labels.argmax(1)
     assert found == pytest.approx((weights * right[:, None]).sum(0) / N, abs=1e-6)
     assert found.std() > 0
@@ -132,7 +133,7 @@ def test_several_heads_are_right_together() -> None:
     labels = np.concatenate([np.eye(k)[rng.integers(k, size=N)] for k in heads.values()], 1)
     scores = rng.standard_normal((N, C)) + labels
     ones = np.ones((N, 1), np.float32)
-    found = replicates(scores, labels, [ones], multi_label=False, heads=heads)
+    found = replicates(scores, labels, [ones], Task((), False, heads=heads))
     assert found[0] == pytest.approx(joint_top(scores, labels, [3, 4], 1), abs=1e-9)
 
 

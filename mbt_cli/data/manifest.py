@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
+from mbt_cli.task import Task
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -50,6 +52,13 @@ class Manifest:
     """What the list of classes is called, with its version."""
     lost: str = ""
     """Why not all that were expected are here: how many for each reason, and one of them."""
+    tagging: bool = False
+    """Whether the several labels of a clip are found among many (GAP), as in YouTube-8M."""
+
+    @property
+    def task(self) -> Task:
+        """What is asked of its clips."""
+        return Task(self.classes, self.multi_label, self.tagging, self.groups, self.heads)
 
     def first(self, classes: int) -> "Manifest":
         """The same clips, of whose labels only those of the first so many classes are known; it
