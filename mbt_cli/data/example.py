@@ -46,13 +46,13 @@ class Example:
 
     context: Mapping[str, bytes]
     """Features by name."""
-    lists: Mapping[str, bytes] | None
-    """Lists of features by name; None in an Example, which has none."""
+    lists: Mapping[str, bytes]
+    """Lists of features by name; an Example has none."""
 
     @property
     def names(self) -> list[str]:
         """Of all features."""
-        return sorted([*self.context, *(self.lists or ())])
+        return sorted([*self.context, *self.lists])
 
     def text(self, name: str) -> str:
         """A name in letters. Raises Malformed where there is not one, or it is no text."""
@@ -74,7 +74,7 @@ class Example:
 
     def vectors(self, name: str, width: int) -> UInt8[np.ndarray, "t {width}"]:
         """A list of features, each one string of so many bytes. Raises Malformed."""
-        raw = (self.lists or {}).get(name, b"")
+        raw = self.lists.get(name, b"")
         head = np.frombuffer(_head(width), np.uint8)
         if len(raw) % (len(head) + width) == 0:
             rows = np.frombuffer(raw, np.uint8).reshape(-1, len(head) + width)
@@ -94,8 +94,7 @@ class Example:
 def example(data: bytes) -> Example:
     """The record that some bytes are. Raises Malformed."""
     message = _read("SequenceExample", data)
-    lists = message.feature_lists.feature_list if message.HasField("feature_lists") else None
-    return Example(message.context.feature, lists)
+    return Example(message.context.feature, message.feature_lists.feature_list)
 
 
 def sequence_example(

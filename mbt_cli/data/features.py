@@ -50,7 +50,7 @@ def shown(
     found: Example, entry: Entry, views: Features, modalities: Iterable[str]
 ) -> dict[str, np.ndarray]:
     """The view (d, n) of each of these modalities of a clip's record. Raises Malformed."""
-    if found.lists is None:
+    if not found.lists:
         return {m: found.floats(OF_VIDEO[m])[:, None] for m in modalities}
     start, end = int(entry.start_s), int(entry.end_s or 0)
     return {

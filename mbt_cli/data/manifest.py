@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
 SPLITS = ("train", "validation", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One clip of a dataset."""
 
@@ -22,10 +23,10 @@ class Entry:
     """Where the clip begins in its file, in seconds."""
     end_s: float | None = None
     """Where it ends in its file; None where that is not known, and need not be."""
-    offset: int = 0
-    """Byte of its file where its record begins; 0 where the file is the clip."""
     group: str = ""
     """What it was cut from (a video, a participant): clips of one group are not independent."""
+    offset: int = 0
+    """Byte of its file where its record begins; 0 where the file is the clip."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Manifest:
     """What the list of classes is called, with its version."""
     lost: str = ""
     """Why not all that were expected are here: how many for each reason, and one of them."""
+
+    @cached_property
+    def of_records(self) -> bool:
+        """Whether clips are records of shards, many of them in a file."""
+        return any(entry.offset for entry in self.entries)
 
     def count(self, split: str) -> int:
         """Clips in a split."""

@@ -138,7 +138,7 @@ def _clips(kind_: Kind, frame: Frame, path: Path) -> Iterator[Row]:
 
 def _check_kind(kind_: Kind, found: Example, where: str) -> None:
     """Raises ClipError for a record of another level."""
-    means, asked = found.lists is None, f"and data.level is {kind_.level}"
+    means, asked = not found.lists, f"and data.level is {kind_.level}"
     if means and not any(name in found.context for name in OF_VIDEO.values()):
         raise Malformed(f"it has no features: {', '.join(found.names)}.")
     if means and kind_.level != "video":
@@ -163,11 +163,10 @@ def _check_kind(kind_: Kind, found: Example, where: str) -> None:
 
 def _seconds(found: Example) -> int:
     """How many a record has vectors of, if not only means. Raises Malformed."""
-    wanted = OF_VIDEO if found.lists is None else OF_SECONDS
-    for name in wanted.values():
-        if name not in (found.context if found.lists is None else found.lists):
+    for name in (OF_SECONDS if found.lists else OF_VIDEO).values():
+        if name not in (found.lists or found.context):
             raise Malformed(f"it has no {name}, only {', '.join(found.names)}.")
-    if found.lists is None:
+    if not found.lists:
         for m, name in OF_VIDEO.items():
             values = found.floats(name)
             if len(values) != FEATURES[m]:
@@ -210,9 +209,10 @@ def _check_classes(kind_: Kind, labels: tuple[int, ...], where: str) -> None:
     """Raises ClipError where one is not among the dataset's."""
     for label in labels:
         if not 0 <= label < kind_.classes:
+            mend = f": records of 2017 need --set data.classes={CLASSES_2017}"
             raise ClipError(
-                f"{where}: the record has class {label}, and data.classes is {kind_.classes}:"
-                f" records of 2017 need --set data.classes={CLASSES_2017}.",
+                f"{where}: the record has class {label}, and data.classes is {kind_.classes}"
+                f"{mend if kind_.classes <= label < CLASSES_2017 else ''}.",
                 "class_out_of_range",
             )
 
