@@ -46,20 +46,11 @@ def view(seconds: UInt8[np.ndarray, "t c"], views: Features) -> Float32[np.ndarr
     return found.T.astype(np.float32)
 
 
-def shown(
-    found: Example, entry: Entry, views: Features, modalities: Iterable[str]
-) -> dict[str, np.ndarray]:
-    """The view (d, n) of each of these modalities of a clip's record. Raises Malformed."""
-    if not found.lists:
-        return {m: found.floats(OF_VIDEO[m])[:, None] for m in modalities}
-    start, end = int(entry.start_s), int(entry.end_s or 0)
-    return {
-        m: view(found.vectors(OF_SECONDS[m], FEATURES[m])[start:end], views) for m in modalities
-    }
-
-
 def excerpt(entry: Entry, views: Features, modalities: Iterable[str]) -> dict[str, np.ndarray]:
-    """The same, from the clip's shard, of which only its record is read. Raises ClipError."""
+    """The view (d, n) of each of these modalities of a clip. Of its shard only its record is read.
+
+    Raises ClipError.
+    """
     where = f"{entry.path}, byte {entry.offset:,}"
     try:
         frame = frame_at(_opened(entry.path).file, entry.offset)
@@ -70,7 +61,7 @@ def excerpt(entry: Entry, views: Features, modalities: Iterable[str]) -> dict[st
             raise ClipError(
                 f"{where}: here is the record '{name}' now, and not '{entry.group}'.", "missing"
             )
-        return shown(found, entry, views, modalities)
+        return {m: _shown(found, entry, views, m) for m in modalities}
     except Malformed as error:
         raise ClipError(f"{where}: {error}", "malformed") from None
     except OSError as error:
@@ -80,6 +71,16 @@ def excerpt(entry: Entry, views: Features, modalities: Iterable[str]) -> dict[st
 def identity(found: Example) -> str:
     """The name of a record's video: `video_id` until 2017. Raises Malformed."""
     return found.text("video_id" if "video_id" in found.context else "id")
+
+
+def _shown(found: Example, entry: Entry, views: Features, modality: str) -> np.ndarray:
+    """Of one modality of a record. Raises Malformed."""
+    if found.lists:
+        seconds = found.vectors(OF_SECONDS[modality], FEATURES[modality])
+        of = view(seconds[int(entry.start_s) : int(entry.end_s or 0)], views)
+    else:
+        of = found.floats(OF_VIDEO[modality])[:, None]
+    return of.astype(views.dtypes[modality])
 
 
 class _Opened:
