@@ -12,7 +12,7 @@ from typing import Any
 
 from mbt_cli.cost import Cost, as_published, cost
 from mbt_cli.data import classes_of, open_manifest
-from mbt_cli.dataset import Synthetic
+from mbt_cli.dataset import Rendered
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Experiment
 from mbt_cli.grid import Grid
@@ -51,7 +51,7 @@ class Price:
 
 def prices(grid: Grid, base: Experiment) -> list[Price]:
     """The cells of a grid in its order, with what each costs."""
-    if isinstance(base.data, Synthetic):
+    if isinstance(base.data, Rendered):
         fingerprint = open_manifest(base.data).fingerprint
         base = replace(base, data=replace(base.data, fingerprint=fingerprint))
     return [_price(cell) for cell in grid.ask(base)]

@@ -112,7 +112,7 @@ def fit(
 
     while at.step < steps:
         epoch, done = at.step // steps_per_epoch + 1, at.step % steps_per_epoch
-        order = places[drawn(how.seed, "order", epoch).permutation(len(places))]
+        order = data.shuffled(places, drawn(how.seed, "order", epoch))
         turns = order[: steps_per_epoch * how.batch_size].reshape(steps_per_epoch, -1)[done:]
         wanted = [
             Wanted(turn, windows(views, modalities, how.batch_size, how.seed, step))

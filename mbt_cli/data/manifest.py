@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from mbt_cli.task import Task
 SPLITS = ("train", "validation", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One clip of a dataset."""
 
@@ -24,10 +25,10 @@ class Entry:
     """Where the clip begins in its file, in seconds."""
     end_s: float | None = None
     """Where it ends in its file; None where that is not known, and need not be."""
-    offset: int = 0
-    """Byte of its file where its record begins; 0 where the file is the clip."""
     group: str = ""
     """What it was cut from (a video, a participant): clips of one group are not independent."""
+    offset: int = 0
+    """Byte of its file where its record begins; 0 where the file is the clip."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ class Manifest:
             classes=known,
             groups={name: tuple(c for c in of if c in known) for name, of in self.groups.items()},
         )
+
+    @cached_property
+    def of_records(self) -> bool:
+        """Whether clips are records of shards, many of them in a file."""
+        return any(entry.offset for entry in self.entries)
 
     def count(self, split: str) -> int:
         """Clips in a split."""
