@@ -69,7 +69,7 @@ def scan(
         "metadata": str(metadata.resolve()) if metadata else None,
         "leave_out": sorted(leave_out), "scanned": datetime.now(UTC).isoformat(timespec="seconds"),
         "classes": list(found.classes), "class_list": found.class_list,
-        "multi_label": found.multi_label, "heads": dict(found.heads),
+        "multi_label": found.multi_label, "tagging": found.tagging, "heads": dict(found.heads),
         "official": dict(found.official), "notes": list(found.notes),
     }  # fmt: skip
     return Snapshot("", header, table)

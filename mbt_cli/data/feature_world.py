@@ -100,6 +100,7 @@ def manifest(spec: SyntheticFeatures, folder: Path) -> Manifest:
         entries=tuple(entries),
         classes=CLASSES,
         multi_label=True,
+        tagging=True,
         fingerprint=fingerprint(("synthetic_features", VERSION, spec.world, *sizes)),
         groups=GROUPS,
         says=SAYS,

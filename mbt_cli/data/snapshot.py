@@ -90,6 +90,7 @@ class Snapshot:
             entries=entries,
             classes=tuple(self.header["classes"]),
             multi_label=self.header["multi_label"],
+            tagging=self.header.get("tagging", False),
             fingerprint=self.fingerprint,
             heads=dict(self.header["heads"]),
             expected={split: int((wanted["split"] == split).sum()) for split in SPLITS},

@@ -79,6 +79,7 @@ def listing(spec: YouTube8M, shelf: Shelf) -> tuple[Listing, dict[str, str]]:
         classes=classes,
         class_list=class_list("youtube8m", classes, OFFICIAL),
         multi_label=True,
+        tagging=True,
         official=VIDEOS if whole else {},
         notes=tuple(notes),
     )
