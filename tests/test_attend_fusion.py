@@ -346,7 +346,7 @@ class Held(Clips):
         manifest = Manifest(entries, names, multi_label=True, fingerprint="", groups=groups)
         super().__init__(manifest.first(classes), {})
         self.arrays = {
-            m: random.normal(0, 0.3, (len(splits), *shape)).astype(np.float16)
+            m: random.normal(0, 0.03, (len(splits), *shape)).astype(np.float16)
             for m, shape in VIEWS.shapes.items()
         }
         for array in self.arrays.values():
@@ -393,7 +393,7 @@ def fitted():
 def test_a_run_learns_and_gives_the_same_weights_again(fitted):
     done, log = fitted
     losses = [row["loss"] for row in log.rows if "loss" in row]
-    assert losses[-1] < 0.7 * losses[0]
+    assert np.mean(losses[-5:]) < 0.85 * np.mean(losses[:5])
     again = fit(experiment(), Held(), Kept())
     for name, tensor in again.model.state_dict().items():
         assert torch.equal(tensor, done.model.state_dict()[name]), name
