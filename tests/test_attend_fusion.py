@@ -374,12 +374,12 @@ class Kept:
 
 
 def experiment(vocabulary=0, **changes) -> Experiment:
-    model = replace(SMALL, dropout=0.4, widths=(29,), **changes)
+    model = replace(SMALL, dropout=0.1, widths=(29,), **changes)
     return Experiment(
         data=YouTube8M(classes=LABELS, vocabulary=vocabulary, views=VIEWS),
         model=model,
         training=Training(
-            optimizer="adamw", learning_rate=1e-2, epochs=11, batch_size=8, warmup_epochs=0.0
+            optimizer="adamw", learning_rate=3e-3, epochs=23, batch_size=8, warmup_epochs=0.0
         ),
     )
 
