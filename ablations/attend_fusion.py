@@ -24,6 +24,7 @@ def cells(base: Experiment) -> Iterator[Experiment]:
     assert isinstance(base.model, AttendFusion)
     plain = base.at("model.attention_layers", 0).at("model.block", "plain")
     late = plain.at("model.fusion", "late")
+    assert isinstance(late.model, AttendFusion)
     for modality in base.model.modalities:
         yield late.at("model.modalities", modality)
     yield plain.at("model.fusion", "early")
@@ -35,7 +36,10 @@ def cells(base: Experiment) -> Iterator[Experiment]:
     for fusion in ("early", "late", "hybrid"):
         yield base.at("model.fusion", fusion)
     if base.model.widths == AttendFusion().widths:
-        yield replace(base, model=PRESETS["fc_late_341m"].model)
+        wide = PRESETS["fc_late_341m"].model
+        yield replace(
+            late, model=replace(late.model, widths=wide.widths, fused_widths=wide.fused_widths)
+        )
     if isinstance(views := base.data.views, Features) and views.needs_frames:
         yield from _mbt(base)
 

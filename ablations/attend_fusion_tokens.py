@@ -2,8 +2,8 @@
 
 The paper (Awan et al. 2024) leaves the tokens of its attention open. No attention; the query, key
 and value of a vector in chunks that attend to one another; the vectors of a view (mean and
-deviation, or segments); and the one vector to itself, which is a softmax over one key: an identity but for two
-projections, and the check that what attention adds is more than these: 4 cells.
+deviation, or segments); and the one vector to itself, which is a softmax over one key: an identity
+but for two projections, and the check that what attention adds is more than these: 4 cells.
 """
 
 from collections.abc import Iterator

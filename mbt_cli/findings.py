@@ -56,6 +56,11 @@ class Cell:
         return self.experiment.model.fusion == "late"
 
     @property
+    def several(self) -> bool:
+        """Whether it is given several modalities."""
+        return len(self.experiment.model.modalities) > 1
+
+    @property
     def silent(self) -> bool:
         """Fusion by name that can exchange nothing."""
         return not (self.exchanges or self.late)
@@ -89,14 +94,24 @@ class Findings:
     @cached_property
     def best(self) -> Cell:
         """The cell with the highest mean on validation; of equals the first."""
-        tried = (cell for cell in self.cells if cell.runs)
-        return max(tried, key=lambda cell: summary(cell.validation(self.measure)).mean)
+        return best_of([cell for cell in self.cells if cell.runs], self.measure)
 
     @cached_property
     def left_out(self) -> dict[str, str]:
         """Clips that could not be read, and why."""
         lost = {name: why for run in self.runs for name, why in run.unread.items()}
         return dict(sorted(lost.items()))
+
+
+def best_of(cells: Sequence[Cell], measure: str) -> Cell:
+    """The cell with the highest mean on validation; of equals the first."""
+    return max(cells, key=lambda cell: summary(cell.validation(measure)).mean)
+
+
+def by_modality(one: Experiment) -> dict[str, Experiment]:
+    """The same experiment with each of its modalities alone."""
+    late = one.at("model.fusion", "late")
+    return {name: late.at("model.modalities", name) for name in one.model.modalities}
 
 
 def findings_of(study: Study, results: Path) -> Findings:

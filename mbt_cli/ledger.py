@@ -81,6 +81,7 @@ def record(
         },
         "cells": [_cell(found, cell) for cell in found.cells],
         "with_late_fusion": [_contrast(one) for one in told.late],
+        "with_one_modality": [_contrast(one) for one in told.alone],
         "with_the_chosen": [_contrast(one) for one in told.chosen],
         "warnings": list(warnings),
         "notes": list(notes),
@@ -95,9 +96,7 @@ def _cell(found: Findings, cell: Cell) -> dict[str, Any]:
     measure = found.measure
     return {
         "name": cell.name,
-        "settings": {
-            field: plain(value(cell.experiment, field)) for field in found.study.varied
-        },
+        "settings": {field: plain(value(cell.experiment, field)) for field in found.study.varied},
         "parameters": cell.cost.parameters,
         "macs": cell.cost.macs,
         "over_late": cell.overhead,

@@ -17,6 +17,18 @@ def differing(cells: Sequence[Experiment]) -> list[str]:
     return [n for n in names if len({repr(one[n]) for one in flat if n in one}) > 1]
 
 
+def models(cells: Sequence[Experiment]) -> list[str]:
+    """The model of each of these cells, in as few words as tell it from the others."""
+    titles, families = [one.model.title for one in cells], {one.model.family for one in cells}
+    found = []
+    for one, title in zip(cells, titles, strict=True):
+        twins = [cell for cell, other in zip(cells, titles, strict=True) if other == title]
+        told = (f"{word(name)} {plain(value(one, name))}" for name in differing(twins))
+        name = f"MBT {title}" if len(families) > 1 and one.model.family == "mbt" else title
+        found.append(", ".join((name, *told)))
+    return found
+
+
 def value(one: Experiment, field: str) -> Any:
     """A field of a cell, or its model in few words; nothing where its family has no such field."""
     return one.told().get(field, "")

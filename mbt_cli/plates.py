@@ -115,7 +115,8 @@ def _marks(found: Findings) -> list[Mark]:
         place = None if _level(found, cell) else str(plain(study.place(cell.experiment)))
         line, seeds = str(plain(value(cell.experiment, study.by))), tuple(cell.test(found.measure))
         published = as_published(cell.experiment, classes) / 1e9
-        marks.append(Mark(line, place, seeds, cell.cost.gmacs, published, cell.silent))
+        marks.append(Mark(line, place, seeds, cell.cost.gmacs, published, cell.silent,
+                          cell.cost.parameters))  # fmt: skip
     return marks
 
 

@@ -17,7 +17,7 @@ from mbt_cli.experiment import MODEL, Experiment
 from mbt_cli.files import sweep, write, writing
 from mbt_cli.grid import Grid
 from mbt_cli.metrics import primary
-from mbt_cli.names import differing, plain, value, word
+from mbt_cli.names import differing, models, plain, value, word
 from mbt_cli.recipes import recipe as recipe_of
 from mbt_cli.runs import FINISHED, Run, recorded
 
@@ -101,9 +101,11 @@ class Study:
 
     def model(self, one: Experiment) -> str:
         """A cell's model in few words, as many as tell it from the study's others."""
-        twins = [cell for cell in self.cells if cell.model.title == one.model.title]
-        told = (f"{word(name)} {plain(value(one, name))}" for name in differing(twins))
-        return ", ".join((one.model.title, *told))
+        return self._models[self.cells.index(one)]
+
+    @cached_property
+    def _models(self) -> list[str]:
+        return models(self.cells)
 
     def title(self, one: Experiment) -> str:
         """A run of this study in few words."""

@@ -11,11 +11,12 @@ from rich.text import Text
 
 from mbt_cli import settings
 from mbt_cli.ablate import Planned
+from mbt_cli.architecture.attend_fusion import PRESETS
 from mbt_cli.columns import Column, page, table
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.experiment import Evaluation
 from mbt_cli.measure import MIB, WARM_UP, Measured
-from mbt_cli.names import plain, value, word
+from mbt_cli.names import models, plain, value, word
 from mbt_cli.prices import Price
 from mbt_cli.published import CONVENTIONS, SOURCE, Point, farthest
 from mbt_cli.runs import FAILED, Run
@@ -136,7 +137,24 @@ def of_prices(found: Sequence[Price], fields: Sequence[str]) -> Group:
         " same model. As published: the official code runs each encoder of cross-attention over all"
         " the tokens it reads and throws the others' rows away, for the same output;"
         f" {SAME} where that changes nothing.",
+        *_reconstructed(found),
     )
+
+
+def _reconstructed(found: Sequence[Price]) -> list[str]:
+    """Of models whose layers are not known, but their number of parameters is."""
+    said = []
+    for price in found:
+        for preset in PRESETS.values():
+            made, stated = price.cost.parameters, preset.stated
+            if preset.made_of(price.cell.model) and price.classes == preset.classes:
+                said.append(
+                    f"{price.cell.model.title} with {made:,} parameters is a reconstruction to the"
+                    f" stated total of {stated / 1e6:g} M ({preset.source};"
+                    f" {made / stated - 1:+.2%}):"
+                    " its layers were not printed."
+                )
+    return said
 
 
 def of_measured(
@@ -185,8 +203,14 @@ def _named(found: Sequence[Price], fields: Sequence[str]) -> list[Column]:
     """The columns that say which cell it is."""
     cells = [price.cell for price in found]
     return [
-        ("strategy", [one.model.strategy for one in cells]),
-        ("L_f", [one.model.layer for one in cells]),
+        *(
+            [("model", models(cells))]
+            if len({one.model.family for one in cells}) > 1
+            else [
+                ("strategy", [one.model.strategy for one in cells]),
+                ("L_f", [one.model.layer for one in cells]),
+            ]
+        ),
         *((word(field), [str(plain(value(one, field))) for one in cells]) for field in fields),
     ]
 

@@ -232,6 +232,13 @@ class Preset:
     """Of its classifier; it is given means and deviations (MF+STD)."""
     source: str
 
+    def made_of(self, model: object) -> bool:
+        """Whether a model is this one, whatever it starts from and drops."""
+        mine = self.model.canonical()
+        return isinstance(model, AttendFusion) and mine == replace(
+            model.canonical(), head_bias=mine.head_bias, dropout=mine.dropout
+        )
+
 
 PRESETS = {
     "attend_fusion_72m": Preset(AttendFusion(), 72_000_000, 4716, "Awan et al. 2024, abstract"),
