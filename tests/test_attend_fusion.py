@@ -11,19 +11,28 @@ import torch.nn.functional as F
 from torch.nn import Linear
 from torch.testing import assert_close as close
 
+from mbt_cli import measure
 from mbt_cli.architecture import AttendFusion as Spec
 from mbt_cli.attention import attended
+from mbt_cli.cost import cost
 from mbt_cli.data.clips import Batch, Clips
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.dataset import Features, YouTube8M
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment, Training
 from mbt_cli.feed import normalised
+from mbt_cli.grid import Grid
+from mbt_cli.job import Job, execute
 from mbt_cli.model import build
 from mbt_cli.model.attend_fusion import AttendFusion, Dense, SelfAttention
 from mbt_cli.model.masks import Dropout
-from mbt_cli.probes import probes
+from mbt_cli.prices import prices
+from mbt_cli.probes import probed, probes, unprobed
+from mbt_cli.record import Record
+from mbt_cli.revisit import probe
+from mbt_cli.runs import Run
 from mbt_cli.scoring import evaluate
+from mbt_cli.source import Source
 from mbt_cli.train import fit
 
 B, N, C = 2, 3, 19
@@ -346,7 +355,7 @@ class Held(Clips):
         manifest = Manifest(entries, names, multi_label=True, fingerprint="", groups=groups)
         super().__init__(manifest.first(classes), {})
         self.arrays = {
-            m: random.normal(0, 0.3, (len(splits), *shape)).astype(np.float16)
+            m: random.normal(0, 0.03, (len(splits), *shape)).astype(np.float16)
             for m, shape in VIEWS.shapes.items()
         }
         for array in self.arrays.values():
@@ -374,12 +383,12 @@ class Kept:
 
 
 def experiment(vocabulary=0, **changes) -> Experiment:
-    model = replace(SMALL, dropout=0.4, widths=(29,), **changes)
+    model = replace(SMALL, dropout=0.1, widths=(29,), **changes)
     return Experiment(
         data=YouTube8M(classes=LABELS, vocabulary=vocabulary, views=VIEWS),
         model=model,
         training=Training(
-            optimizer="adamw", learning_rate=1e-2, epochs=11, batch_size=8, warmup_epochs=0.0
+            optimizer="adamw", learning_rate=3e-3, epochs=23, batch_size=8, warmup_epochs=0.0
         ),
     )
 
@@ -393,7 +402,7 @@ def fitted():
 def test_a_run_learns_and_gives_the_same_weights_again(fitted):
     done, log = fitted
     losses = [row["loss"] for row in log.rows if "loss" in row]
-    assert losses[-1] < 0.7 * losses[0]
+    assert np.mean(losses[-5:]) < 0.85 * np.mean(losses[:5])
     again = fit(experiment(), Held(), Kept())
     for name, tensor in again.model.state_dict().items():
         assert torch.equal(tensor, done.model.state_dict()[name]), name
@@ -503,3 +512,53 @@ def test_a_run_learns_and_scores_the_first_classes_of_its_vocabulary():
 def test_a_vocabulary_of_more_classes_than_there_are_is_refused():
     with pytest.raises(MbtError, match="data.vocabulary is 5, but there are 3 classes"):
         replace(experiment(), data=YouTube8M(vocabulary=5)).learns(3)
+
+
+def test_a_run_from_its_first_record_to_its_probes(tmp_path):
+    """Of a vocabulary, with what it reads; from arrays on disk."""
+    held, folder = Held(), tmp_path / "arrays"
+    folder.mkdir()
+    for name, array in held.arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    (folder / "ready.json").write_text('{"left_out": {}}')
+    one = experiment(vocabulary=3, tokens="vectors").at("training.epochs", 2)
+    source = Source(held.manifest, VIEWS, folder)
+    price = cost(one, LABELS)
+    job = Job(one, price, source, tmp_path / "run", "cpu", 1, 0.0, "best")
+    execute(job, lambda _: None)
+    run = Run(tmp_path / "run")
+    assert run.facts["classes"] == ["a", "b", "c"]
+    assert run.facts["groups"] == {"early": ["a", "b"], "mixed": ["c"]}
+    scores = run.scores(Evaluation())
+    assert scores["scores"].shape == scores["labels"].shape == (TEST, 3)
+    first = held.labels(held.places("test"))[:, :3]
+    assert (scores["labels"] == first).all()
+    assert unprobed(run)
+    probe(run, source, "cpu")
+    found = probed(run)
+    assert {one.name: one.meaning for one in found.probes}["audio removed"] == (
+        "zeros in place of what was made of audio"
+    )
+    assert [line.name for line in found.attention] == [
+        f"{m} <- {m}" for m in BOTH for _ in range(2)
+    ]
+    assert all(len(line.tokens[line.reads[0]]) == 2 for line in found.attention)
+    assert set(found.shapley) == {*BOTH}
+
+
+def test_clips_of_other_classes_are_refused_whatever_the_vocabulary(tmp_path):
+    run = Run(tmp_path)
+    Record(tmp_path).begin(experiment(vocabulary=3), {"classes": ["a", "b", "d"]})
+    with pytest.raises(MbtError, match="knows 3 classes .* and these clips have 3 others"):
+        probe(run, Source(Held().manifest, VIEWS, None), "cpu")
+
+
+def test_it_is_measured_like_any_other_model(monkeypatch):
+    for name, value in {"LEAST": 3, "MOST": 5, "ENOUGH_S": 0.0}.items():
+        monkeypatch.setattr(measure, name, value)
+    one = experiment(vocabulary=3)
+    price = prices(Grid(lambda base: [base], x="model", by="model"), one)[0]
+    assert (price.classes, price.cost) == (3, cost(one, LABELS))
+    measure.check([price])
+    found = measure.measure(measure.Job(one, price.classes, "cpu", 1), lambda _: None)
+    assert found.passes == 3
