@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scored
+from rendered import noise, render
 from scored import few, names
 
 from mbt_cli import samples, tally
@@ -20,12 +21,15 @@ from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.findings import findings_of
+from mbt_cli.job import Job, execute
 from mbt_cli.metrics import figures, tagged
-from mbt_cli.recipes import SYNTHETIC
+from mbt_cli.recipes import SYNTHETIC, recipe
 from mbt_cli.record import Record
 from mbt_cli.report import report, texts
 from mbt_cli.resample import drawn, replicates
+from mbt_cli.revisit import evaluate_again
 from mbt_cli.runs import Run, run_folder
+from mbt_cli.source import Source
 from mbt_cli.study import Study, ask
 from mbt_cli.tables import of_runs
 from mbt_cli.tagging import TOP, pruned
@@ -284,3 +288,55 @@ def test_of_few_classes_every_score_is_kept_and_classes_have_their_auc() -> None
     for name in ("AUC", "d_prime", "groups", "classes", "left_out", "clips"):
         assert found[name] == plain[name]
     assert found["F1_threshold"] is not None and "GAP" not in plain
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Source]:
+    """A run on 13 clips with some of 71 classes each, and its clips."""
+    folder, entries = tmp_path_factory.mktemp("clips"), []
+    splits = ("train",) * 6 + ("validation",) * 4 + ("test",) * 3
+    for k, split in enumerate(splits):
+        path = render(folder / f"{k}.mp4", times_s=tuple(np.arange(25) / 25), sound=noise(1, 16_000,
+                      seed=k), rate_hz=16_000)  # fmt: skip
+        labels = (k % 2, 2 + k % 3, 11 + k % 5)
+        entries.append(Entry(f"clip{k}", path, split, labels, 0.0, 1.0))
+    clips = replace(manifest(made()[1]), entries=tuple(entries))
+    one = recipe("folder")
+    for name, value in {
+        "data.views.span_s": 0.64, "data.views.frames": 2, "data.views.size": 32,
+        "data.views.crops": 1, "model.depth": 2, "model.fusion_layer": 1, "model.width": 16,
+        "model.heads": 2, "training.batch_size": 2, "training.epochs": 2,
+    }.items():  # fmt: skip
+        one = one.at(name, value)
+    one = replace(one, data=replace(one.data, fingerprint=clips.fingerprint))
+    source = Source(clips, one.data.views, None, 0)
+    execute(Job(one, cost(one, C), source, folder / "run", "cpu", 1, 9.0, "best"), lambda _: None)
+    return Run(folder / "run"), source
+
+
+def test_a_run_takes_the_threshold_of_its_best_epoch_to_the_test_clips_and_to_its_probes(
+    trained: tuple[Run, Source],
+) -> None:
+    run, source = trained
+    validation, test = run.status["validation"], run.figures(Evaluation()) or {}
+    rows = [row["validation"] for row in run.curve() if "validation" in row]
+    assert run.threshold == validation["F1_threshold"] == test["F1_threshold"] is not None
+    best = rows[run.status["epoch"] - 1]
+    assert best["GAP"] == validation["GAP"] == max(row["GAP"] for row in rows)
+    for how in (Evaluation(fusion="late"), Evaluation(split="validation")):
+        (found,) = evaluate_again(run, [how], source, "cpu")
+        assert found["F1_threshold"] == run.threshold
+    assert found["F1_micro"] == validation["F1_micro"] and found["GAP"] == validation["GAP"]
+
+
+def test_the_map_over_all_scores_is_of_the_run_on_its_test_clips_alone(
+    trained: tuple[Run, Source],
+) -> None:
+    run, source = trained
+    (other,) = evaluate_again(run, [Evaluation(fusion="late")], source, "cpu")
+    assert other["mAP_full"] is run.status["validation"]["mAP_full"] is None
+    found = run.figures(Evaluation()) or {}
+    assert found["mAP_full"] >= found["mAP"] > 0
+    assert run.scores(Evaluation())["scores"].shape == (3, TOP)
+    assert run.task.wide and run.task.primary == "GAP"
+    assert run.figures_of(run.scores(Evaluation()), run.task) == {**found, "mAP_full": None}
