@@ -71,7 +71,7 @@ def plates(found: Findings, drops: Drops | None = None) -> dict[str, Plate]:
             _both(sights.costs(marks), sights.published(printed)),
             partial(bill.cost_along, marks, axis, title, _shades(printed)),
         )
-    if study.data.groups:
+    if study.data.groups and not study.data.task.wide:  # of top classes no AUC is known
         groups = study.data.groups
         panels = {(g, meaning(study, g)): _of_group(found, marks, g) for g in groups}
         title, axis = "Which labels are learned, by where their answer lies", _axis(found)

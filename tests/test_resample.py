@@ -4,18 +4,22 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
+from mbt_cli import resample
 from mbt_cli.metrics import joint_top
 from mbt_cli.resample import (
     BLOCK,
+    CELLS,
     WORTH_THREADS,
     average_precision,
     drawn,
     mean_average_precision,
     replicates,
 )
+from mbt_cli.tagging import gap, pruned
 from mbt_cli.task import Task
 
 N, C, DRAWS = 211, 7, 113
+TAGGING = Task((), True, tagging=True)
 
 
 def scores_of(ties: bool, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -142,3 +146,30 @@ def test_the_mean_over_a_single_class_is_that_class() -> None:
     weights = weights_of([f"{i}" for i in range(N)])
     one = average_precision(scores[:, 3], labels[:, 3], weights)
     assert np.array_equal(mean_average_precision(scores[:, 3:4], labels[:, 3:4], weights), one)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("cells", [1, 97, CELLS])
+def test_gap_of_every_draw_is_that_of_the_videos_really_drawn(
+    ties: bool, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 29 classes, more than are looked at of a video; some videos have no label."""
+    monkeypatch.setattr(resample, "CELLS", cells)
+    rng = np.random.default_rng(11)
+    labels = rng.random((N, 29)) < 0.05
+    scores = (2 * rng.standard_normal((N, 29)) + labels).astype(np.float32)
+    scores = np.round(scores) if ties else scores
+    weights = weights_of([f"video {i // 3}" for i in range(N)])
+    found = replicates(scores, labels, [weights[:, :5], weights[:, 5:]], TAGGING)
+    assert len(found) == DRAWS and found.std() > 0
+    for draw in range(0, DRAWS, 7):
+        rows = np.repeat(np.arange(N), weights[:, draw].astype(int))
+        assert found[draw] == pytest.approx(gap(pruned(scores[rows], labels[rows])), abs=1e-12)
+
+
+def test_gap_is_not_known_of_draws_without_labels_and_0_without_hits() -> None:
+    labels = np.zeros((3, 29))
+    labels[0, 28] = 1
+    scores = np.tile(np.arange(29, 0, -1.0), (3, 1))
+    weights = np.float32([[1, 0], [1, 2], [1, 1]])
+    assert replicates(scores, labels, [weights], TAGGING) == pytest.approx([0, np.nan], nan_ok=True)
