@@ -57,7 +57,7 @@ def test_its_shards_are_frame_level_shards_like_any_other():
     by_path = {}
     for entry in manifest.entries:
         by_path.setdefault(entry.path, []).append(entry)
-    assert [path.stem for path in by_path] == ["train0000", "train0001", "validation0000", "test0000"]
+    assert " ".join(path.stem for path in by_path) == "train0000 train0001 validation0000 test0000"
     for path, entries in by_path.items():
         found = [*rows(kind, path)]
         assert [(row.video, row.offset, row.labels, row.end_s) for row in found] == [
