@@ -21,4 +21,4 @@ def cells(base: Experiment) -> Iterator[Experiment]:
             yield base.at("model.fusion", fusion).at("model.fusion_layer", layer)
 
 
-GRID = Grid(cells, x="model.fusion_layer", by="model.fusion")
+GRID = Grid(cells, x="model.fusion_layer", by="model.fusion", family="mbt")

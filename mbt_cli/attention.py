@@ -15,10 +15,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mbt_cli.data.clips import MIDDLE, Clips, Wanted
+from mbt_cli.dataset import Features
 from mbt_cli.experiment import Experiment
 from mbt_cli.feed import normalised, spans
+from mbt_cli.model import Network
+from mbt_cli.model.attend_fusion import AttendFusion, SelfAttention
 from mbt_cli.model.fusion import Layer
-from mbt_cli.model.mbt import MBT
 from mbt_cli.model.transformer import Attention
 from mbt_cli.probes import Attended
 from mbt_cli.rollout import listening, places_of
@@ -33,10 +35,11 @@ AT_A_TIME = 4
 
 @torch.inference_mode()
 def attended(
-    model: MBT, experiment: Experiment, data: Clips, split: str, device: str = "cpu"
+    model: Network, experiment: Experiment, data: Clips, split: str, device: str = "cpu"
 ) -> list[Attended]:
     """What every line of a model as trained reads in the first clips of a split, those of them
-    that can be read; in the order in which lines run."""
+    that can be read; in the order in which lines run. Of features, whose tokens are few, what each
+    token is given too."""
     model.eval()
     views, places = experiment.data.views, data.places(split)[:CLIPS]
     parts = [places[start : start + AT_A_TIME] for start in range(0, len(places), AT_A_TIME)]
@@ -46,28 +49,49 @@ def attended(
             if len(batch.places):
                 with autocast(experiment.training, device):
                     model(normalised(batch.views, views, device))
-    return [watch.seen() for watch in watches]
+    each = isinstance(views, Features)
+    return [watch.seen(each=each) for watch in watches]
 
 
 @contextmanager
-def watched(model: MBT) -> Iterator[list["Watch"]]:
+def watched(model: Network) -> Iterator[list["Watch"]]:
     """A watch on every line the model runs inside, in the order of the calls: with shared weights,
     one module runs several lines."""
-    sizes = {name: place.stop - place.start for name, place in places_of(model).items()}
-    watches = [
-        Watch(layer, line, sizes)
-        for layer, one in enumerate(cast("list[Layer]", model.layers))
-        for step in one.wiring
-        for line in step
-    ]
+    sizes = sizes_of(model)
+    watches = [Watch(layer, line, sizes) for layer, line in lines_of(model)]
     turns = cycle(watches)
 
-    def see(attention: Attention, inputs: tuple[Any, ...]) -> None:
+    def see(attention: Attention | SelfAttention, inputs: tuple[Any, ...]) -> None:
         with torch.autocast(inputs[0].device.type, enabled=False):
             next(turns).add(attention.heads_weights(*inputs))
 
     with listening(model, see):
         yield watches
+
+
+def lines_of(model: Network) -> list[tuple[int, Line]]:
+    """Every line that the model runs, with its layer, in their order. In Attend-Fusion each stream
+    reads itself, through all its layers before the next one."""
+    if isinstance(model, AttendFusion):
+        return [
+            (layer, Line((stream,), (stream,)))
+            for stream in filter(model.spec.attends, model.spec.streams)
+            for layer in range(model.spec.attention_layers)
+        ]
+    return [
+        (layer, line)
+        for layer, one in enumerate(cast("list[Layer]", model.layers))
+        for step in one.wiring
+        for line in step
+    ]
+
+
+def sizes_of(model: Network) -> dict[str, int]:
+    """How many tokens of each stream attend."""
+    if isinstance(model, AttendFusion):
+        parts = model.spec.chunks if model.spec.tokens == "chunks" else 1
+        return {stream: many * parts for stream, (many, _) in model.vectors.items()}
+    return {name: place.stop - place.start for name, place in places_of(model).items()}
 
 
 class Watch:
@@ -81,6 +105,8 @@ class Watch:
         self.spread = np.zeros(0)
         """Entropy of each head (h,), in nats."""
         self.shares = np.zeros((len(self.queries), len(self.keys)))
+        self.each = np.zeros(sum(self.keys.values()))
+        """What each key is given (m,), mean over queries."""
 
     def add(self, weights: Float[Tensor, "b h n m"]) -> None:
         """The attention of some clips; rows sum to 1."""
@@ -90,12 +116,15 @@ class Watch:
         for row, rows in enumerate(weights.mean(1).split([*self.queries.values()], 1)):
             for column, part in enumerate(rows.split([*self.keys.values()], 2)):
                 self.shares[row, column] += float(part.sum(2).mean(1).sum())
+        self.each += weights.float().mean((1, 2)).sum(0).cpu().double().numpy()
 
-    def seen(self) -> Attended:
-        """The means over all clips."""
+    def seen(self, *, each: bool = False) -> Attended:
+        """The means over all clips; with `each`, those of every key too."""
         keys = sum(self.keys.values())
         heads = self.spread / (self.clips * log(keys)) if keys > 1 else np.zeros(0)
         shares = (self.shares / self.clips).tolist()
+        ends = np.cumsum([*self.keys.values()])[:-1]
+        tokens = [part.tolist() for part in np.split(self.each / self.clips, ends)]
         return Attended(
             layer=self.layer,
             writes=self.line.writes,
@@ -106,4 +135,5 @@ class Watch:
             shares={q: dict(zip(self.keys, row, strict=True)) for q, row in zip(
                 self.queries, shares, strict=True)},
             alike={stream: size / keys for stream, size in self.keys.items()},
+            tokens=dict(zip(self.keys, tokens, strict=True)) if each else {},
         )  # fmt: skip

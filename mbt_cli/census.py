@@ -29,7 +29,7 @@ def account(seen: Snapshot, *, all_classes: bool = False) -> Group:
     if remarks := _remarks(seen):
         parts += ["Remarked:", remarks]
     parts += _classes(seen, all_classes)
-    parts += [f"- {note}" for note in (*seen.header["notes"], *_warnings(seen))]
+    parts += [f"- {note}" for note in (*seen.header["notes"], *_mends(seen), *_warnings(seen))]
     return page(*parts)
 
 
@@ -48,13 +48,16 @@ def of_scans(paths: Sequence[Path]) -> Table:
 
 def _head(seen: Snapshot) -> str:
     header, rows = seen.header, seen.table
-    split_s = (rows["end_s"] - rows["start_s"])[rows["used"]]
-    hours = (
-        f"{split_s.sum() / 3600:.1f} hours" if split_s.sum() > 3600 else f"{split_s.sum():.0f} s"
-    )
+    used_s = (rows["end_s"] - rows["start_s"])[rows["used"]].sum()
+    hours = f"{used_s / 3600:.1f} hours" if used_s > 3600 else f"{used_s:.0f} s"
+    things, in_all = "clips", f", {hours} in all"
+    if seen.of_records:
+        shards = count(rows["path"].nunique(), "shard")
+        things = "clips" if header["data"].get("level") == "segment" else "videos"
+        in_all = f", of {shards}{in_all if used_s else ''}"
     return (
-        f"{len(seen.used):,} of {len(rows):,} clips of {header['data']['dataset']} can be used,"
-        f" {hours} in all; classes: {header['class_list']}; fingerprint {seen.fingerprint}."
+        f"{len(seen.used):,} of {len(rows):,} {things} of {header['data']['dataset']} can be used"
+        f"{in_all}; classes: {header['class_list']}; fingerprint {seen.fingerprint}."
     )
 
 
@@ -99,7 +102,7 @@ def _losses(seen: Snapshot) -> Table | None:
 
 def _remarks(seen: Snapshot) -> Table | None:
     rows = seen.table[seen.table["reason"] == ""]
-    found = {name: rows[rows[name]] for name in REMARKS if rows[name].any()}
+    found = {name: rows[rows[name]] for name in REMARKS if name in rows and rows[name].any()}
     if not found:
         return None
     left_out = seen.header["leave_out"]
@@ -149,6 +152,12 @@ def class_counts(seen: Snapshot) -> pd.DataFrame:
     return counts.assign(share=share).sort_values(["share", "listed"], kind="stable")
 
 
+def _mends(seen: Snapshot) -> list[str]:
+    """What was found where a setting may be wrong: the sentence says which."""
+    lost = seen.table.drop_duplicates("reason").set_index("reason")["detail"]
+    return [lost[reason] for reason in ("wrong_kind", "class_out_of_range") if reason in lost]
+
+
 def _warnings(seen: Snapshot) -> list[str]:
     """What a user should know before runs are begun."""
     said, rows, used = [], seen.table, seen.used
@@ -162,7 +171,7 @@ def _warnings(seen: Snapshot) -> list[str]:
     if 0 < train < len(seen.header["classes"]):
         empty = count(len(seen.header["classes"]) - train, "class", "has", "have")
         said.append(f"{empty} no clip to learn from.")
-    files = used.drop_duplicates("path")
+    files = used.head(0) if seen.of_records else used.drop_duplicates("path")
     if twins := int(files["hash"].duplicated(keep=False).sum()):
         alike = count(twins, "clip", "has", "have")
         said.append(f"{alike} a file of the same content as another one.")

@@ -5,7 +5,7 @@ from pathlib import Path
 from mbt_cli.data import one_by_one, open_manifest, rendered
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.data.snapshot import frozen, header_of, load
-from mbt_cli.dataset import Synthetic
+from mbt_cli.dataset import Rendered
 from mbt_cli.errors import MbtError
 from mbt_cli.runs import Run, finished, run_of
 
@@ -59,7 +59,7 @@ def clip_of(run: Run, video: Path, results: Path) -> tuple[Path, tuple[str, ...]
     spec = run.experiment.data
     for entry in manifest.entries:
         if entry.name == video.as_posix():
-            if isinstance(spec, Synthetic):
+            if isinstance(spec, Rendered):
                 rendered(spec, [entry], one_by_one)
             return entry.path, tuple(manifest.classes[label] for label in entry.labels)
     return video, None
@@ -68,7 +68,7 @@ def clip_of(run: Run, video: Path, results: Path) -> tuple[Path, tuple[str, ...]
 def _manifest(run: Run, results: Path) -> Manifest | None:
     """The clips that a run was trained on, where they are still known."""
     spec = run.experiment.data
-    if isinstance(spec, Synthetic):
+    if isinstance(spec, Rendered):
         return open_manifest(spec)
     for path in frozen(results):
         if header_of(path)["fingerprint"] == spec.fingerprint:

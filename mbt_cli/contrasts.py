@@ -1,16 +1,19 @@
-"""Which cells differ, by how much, and how sure that is: each with late fusion and with the chosen.
+"""Which cells differ, by how much, and how sure that is: with late fusion, with the better modality
+alone, and with the chosen cell.
 
-Two families of comparisons, each corrected by itself. With late fusion: every cell with the late
-fusion of its own settings. With the cell chosen on validation: every other cell; as the seeds that
-are compared are those that chose it, all pairs of cells count as tests. All else is exploratory.
+Three families of comparisons, each corrected by itself. With late fusion: every cell with the late
+fusion of its own settings. With a modality alone: every cell of several with the cell of one that
+is best on validation, among those of its own settings where the study has them. With the cell
+chosen on validation: every other cell; as the seeds that are compared are those that chose it, all
+pairs of cells count as tests. All else is exploratory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from mbt_cli.errors import MbtError
-from mbt_cli.findings import Cell, Findings
+from mbt_cli.findings import Cell, Findings, best_of, by_modality
 from mbt_cli.samples import sample
 from mbt_cli.statistics import (
     LEVEL,
@@ -102,12 +105,14 @@ class Contrasts:
     """The cell chosen on validation."""
     late: Sequence[Contrast]
     """Cells with the late fusion of their own settings."""
+    alone: Sequence[Contrast]
+    """Cells of several modalities with the better one alone."""
     chosen: Sequence[Contrast]
-    """The chosen cell with the others; those with late fusion stand above."""
+    """The chosen cell with the others; those with late fusion and with a modality stand above."""
 
     @cached_property
     def all(self) -> list[Contrast]:
-        return [*self.late, *self.chosen]
+        return [*self.late, *self.alone, *self.chosen]
 
     def tied(self, cell: Cell) -> bool:
         """Whether a cell is not told from the chosen one by the interval of their difference."""
@@ -134,13 +139,24 @@ def contrasts(found: Findings) -> Contrasts:
         _contrast(cell, twin, known, found.measure) for cell, twin in twins
         if twin is not None and twin is not cell
     ]  # fmt: skip
+    over = [*_over_one(found, cells)]
+    alone = [_contrast(cell, one, known, found.measure) for cell, one in over]
     best = found.best
-    twin = next((other for cell, other in twins if cell is best), None)
-    chosen = [
-        _contrast(best, cell, known, found.measure) for cell in cells if cell not in (best, twin)
-    ]
+    stated = [best, *(other for cell, other in (*twins, *over) if cell is best)]
+    chosen = [_contrast(best, cell, known, found.measure) for cell in cells if cell not in stated]
     pairs = len(cells) * (len(cells) - 1) // 2
-    return Contrasts(best, _family(late, 0), _family(chosen, pairs))
+    return Contrasts(best, _family(late, 0), _family(alone, 0), _family(chosen, pairs))
+
+
+def _over_one(found: Findings, cells: Sequence[Cell]) -> Iterator[tuple[Cell, Cell]]:
+    """Each cell of several modalities, and which of one it is compared with."""
+    by_key = {one.experiment.cell: one for one in cells if not one.several}
+    for cell in cells:
+        if cell.several and by_key:
+            names = [one.cell for one in by_modality(cell.experiment).values()]
+            own = [by_key[name] for name in names if name in by_key]
+            whole = len(own) == len(names)
+            yield cell, best_of(own if whole else [*by_key.values()], found.measure)
 
 
 def _sample(cell: Cell, measure: str) -> "Sample | MbtError":

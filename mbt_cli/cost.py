@@ -6,11 +6,12 @@ it sees attention; biases, norms and softmax are not (about 1 % in the paper's f
 here is half a multiply-accumulate: 1 GMAC = 2 GFLOPs. The paper's "GFLOPs" are GMACs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
-from mbt_cli.architecture import MBT
+from mbt_cli.architecture import MBT, AttendFusion
 from mbt_cli.experiment import Experiment
 from mbt_cli.wiring import FSN, Line
 
@@ -37,9 +38,10 @@ class Cost:
 
 
 def cost(experiment: Experiment, classes: int) -> Cost:
-    """Of the model of this experiment on its data's views, in the form that is run."""
+    """Of the model of this experiment on its data's views, in the form that is run, where the
+    dataset has so many classes."""
     return COSTS[experiment.model.family](
-        experiment.canonical().model, experiment.data.views.shapes, classes
+        experiment.canonical().model, experiment.data.views.shapes, experiment.learns(classes)
     )
 
 
@@ -50,9 +52,10 @@ def as_published(experiment: Experiment, classes: int) -> int:
     5 and 6) puts each modality's encoder over the tokens of all modalities and throws away every
     row that is not that modality's own. Here that is said of any line that reads more than it
     writes; of all others the executed cost is the published one. The paper's Fig. 3 counts so.
+    Of Attend-Fusion no code was published: it costs what it costs.
     """
     return AS_PUBLISHED[experiment.model.family](
-        experiment.canonical().model, experiment.data.views.shapes, classes
+        experiment.canonical().model, experiment.data.views.shapes, experiment.learns(classes)
     )
 
 
@@ -98,9 +101,34 @@ def mbt_as_published(model: MBT, shapes: Shapes, classes: int) -> int:
     return mbt_cost(model, shapes, classes).macs + extra
 
 
-COSTS = {"mbt": mbt_cost}
+def attend_fusion_cost(model: AttendFusion, shapes: Shapes, classes: int) -> Cost:
+    """Of Attend-Fusion in its canonical form."""
+    parts, joined = list[Cost](), 0
+    for stream in model.streams:
+        n, inputs = model.vectors(stream, shapes)
+        parts += _dense(model, n, inputs, model.widths)
+        joined += (width := model.encoded(inputs))
+        if model.attends(stream):
+            parts += _self_attention(model, n, width) * model.attention_layers
+    parts += _dense(model, 1, joined, model.fused_widths)
+    parts.append(_linear(1, (joined, *model.fused_widths)[-1], classes))
+    return Cost(sum(part.parameters for part in parts), sum(part.macs for part in parts))
+
+
+def attend_fusion_as_published(model: AttendFusion, shapes: Shapes, classes: int) -> int:
+    """Multiply-accumulates of Attend-Fusion as they are: no code was published."""
+    return attend_fusion_cost(model, shapes, classes).macs
+
+
+COSTS: dict[str, Callable[[Any, Shapes, int], Cost]] = {
+    "mbt": mbt_cost,
+    "attend_fusion": attend_fusion_cost,
+}
 """The formula of each model family."""
-AS_PUBLISHED = {"mbt": mbt_as_published}
+AS_PUBLISHED: dict[str, Callable[[Any, Shapes, int], int]] = {
+    "mbt": mbt_as_published,
+    "attend_fusion": attend_fusion_as_published,
+}
 """The formula of each family's multiply-accumulates in the form of its official code."""
 
 
@@ -113,6 +141,29 @@ def _block_macs(model: MBT, line: Line, length: Mapping[str, int]) -> int:
     n, m = (sum(length[s] for s in side) for side in (line.writes, line.reads))
     d, h = model.width, model.hidden
     return 2 * n * d * d + 2 * m * d * d + 2 * n * m * d + 2 * n * d * h
+
+
+def _dense(model: AttendFusion, n: int, inputs: int, widths: Sequence[int]) -> list[Cost]:
+    """Fully connected layers of these widths, for n vectors each."""
+    parts = list[Cost]()
+    for before, width in zip((inputs, *widths), widths, strict=False):
+        parts.append(_linear(n, before, width))
+        if model.block == "gated":
+            parts.append(_linear(n, width, width))
+        if model.block != "plain" and before != width:
+            parts.append(_linear(n, before, width, biases=0))
+    return parts
+
+
+def _self_attention(model: AttendFusion, n: int, width: int) -> list[Cost]:
+    """A layer for n vectors, each cut into `cuts` tokens."""
+    a, cuts = model.attention_width, model.chunks if model.tokens == "chunks" else 1
+    products = Cost(0, 2 * (n * cuts) ** 2 * (a // cuts))
+    return [_linear(n, width, 3 * a), products, _linear(n, a, width)]
+
+
+def _linear(n: int, inputs: int, outputs: int, biases: int = 1) -> Cost:
+    return Cost((inputs + biases) * outputs, n * inputs * outputs)
 
 
 def overhead(experiment: Experiment, classes: int) -> float:

@@ -49,7 +49,13 @@ class Disguises:
     def __init__(
         self, data: Clips, views: Viewed, modalities: Sequence[str], hows: Sequence[Evaluation]
     ) -> None:
-        """Raises MbtError where a single clip has no other one, or nothing can be averaged."""
+        """Raises MbtError where a single clip has no other one, nothing can be averaged, or sound
+        is shifted that has no spectrogram."""
+        if any(how.shift_ms for how in hows) and not isinstance(views, Views):
+            raise MbtError(
+                "shift_ms moves the sound by rows of its spectrogram, but this run was trained on"
+                " features, which have none: leave it out."
+            )
         self.data, self.views, self.modalities = data, views, tuple(modalities)
         self.places = data.places(hows[0].split)
         needs: dict[Origin, dict[str, None]] = {OWN: dict.fromkeys(modalities)}

@@ -19,6 +19,8 @@ SCHEMA = 1
 """Of stored experiments; a later number may read an earlier one, never the reverse."""
 HOP_MS = 10
 """Of the spectrogram's rows."""
+MODEL = "model"
+"""What may be asked of an experiment beside its fields: its model in few words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +100,17 @@ class Experiment:
         self.model.check_views(shapes)
 
     def learns(self, classes: int) -> int:
-        """How many of a dataset's classes a run learns: all, unless its vocabulary is smaller."""
-        return getattr(self.data, "vocabulary", 0) or classes
+        """How many of a dataset's classes a run learns: all, unless its vocabulary is smaller.
+
+        Raises MbtError where its vocabulary is larger.
+        """
+        asked: int = getattr(self.data, "vocabulary", 0) or classes
+        if asked > classes:
+            raise MbtError(
+                f"data.vocabulary is {asked}, but there are {classes} classes: ask for no more, or"
+                " for 0, which is all."
+            )
+        return asked
 
     def canonical(self) -> "Experiment":
         """The one form of all experiments that are the same run."""
@@ -108,6 +119,11 @@ class Experiment:
     def flat(self) -> dict[str, Any]:
         """Every value by its dotted name: MLflow's parameters, a report's columns."""
         return settings.flat(self)
+
+    def told(self) -> dict[str, Any]:
+        """The same, and the model in few words as `model`: where families meet, they share no
+        other field."""
+        return {MODEL: self.model.title, **self.flat()}
 
     def at(self, name: str, value: Any) -> "Experiment":
         """The same experiment with one field, by its dotted name, at another value.
@@ -180,7 +196,7 @@ class Evaluation:
     removed: tuple[str, ...] = ()
     """Modalities whose tokens and encoders are left out; bottleneck tokens stay, and the others
     read and write them alone. The answer is the mean of the others' logits; with fusion=late too,
-    that of their encoders alone."""
+    that of their encoders alone. Attend-Fusion answers by all: zeros take their place."""
     averaged: tuple[str, ...] = ()
     """Modalities that every clip shows the same of: the mean view over the validation clips."""
     shuffled: str = ""

@@ -12,15 +12,12 @@ from typing import Any
 
 from mbt_cli.cost import Cost, cost, overhead
 from mbt_cli.errors import MbtError
-from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.names import plain, word
+from mbt_cli.experiment import MODEL, Evaluation, Experiment
+from mbt_cli.names import plain, value, word
 from mbt_cli.runs import FAILED, Run
 from mbt_cli.statistics import ENOUGH_SEEDS, summary
 from mbt_cli.study import Study
 from mbt_cli.words import count
-
-FOREIGN_TO_LATE = ("model.fusion_layer", "model.bottlenecks")
-"""Fields that late fusion has no value of: along these it is a level, not a point."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +56,11 @@ class Cell:
         return self.experiment.model.fusion == "late"
 
     @property
+    def several(self) -> bool:
+        """Whether it is given several modalities."""
+        return len(self.experiment.model.modalities) > 1
+
+    @property
     def silent(self) -> bool:
         """Fusion by name that can exchange nothing."""
         return not (self.exchanges or self.late)
@@ -92,14 +94,24 @@ class Findings:
     @cached_property
     def best(self) -> Cell:
         """The cell with the highest mean on validation; of equals the first."""
-        tried = (cell for cell in self.cells if cell.runs)
-        return max(tried, key=lambda cell: summary(cell.validation(self.measure)).mean)
+        return best_of([cell for cell in self.cells if cell.runs], self.measure)
 
     @cached_property
     def left_out(self) -> dict[str, str]:
         """Clips that could not be read, and why."""
         lost = {name: why for run in self.runs for name, why in run.unread.items()}
         return dict(sorted(lost.items()))
+
+
+def best_of(cells: Sequence[Cell], measure: str) -> Cell:
+    """The cell with the highest mean on validation; of equals the first."""
+    return max(cells, key=lambda cell: summary(cell.validation(measure)).mean)
+
+
+def by_modality(one: Experiment) -> dict[str, Experiment]:
+    """The same experiment with each of its modalities alone."""
+    late = one.at("model.fusion", "late")
+    return {name: late.at("model.modalities", name) for name in one.model.modalities}
 
 
 def findings_of(study: Study, results: Path) -> Findings:
@@ -187,8 +199,11 @@ def machine(run: Run) -> dict[str, str]:
 
 def cell_name(study: Study, one: Experiment) -> str:
     """What a study calls a cell."""
-    values = one.flat()
-    if one.model.fusion == "late" and study.x in FOREIGN_TO_LATE and study.by == "model.fusion":
-        return "late fusion"
-    at = [f"{word(name)} = {plain(values[name])}" for name in study.columns]
-    return " at ".join([str(plain(values[study.by])), ", ".join(at[1:])]) if at[1:] else at[0]
+    foreign = one.model.foreign
+    if study.x in foreign and study.by in (*foreign, "model.fusion"):
+        return one.model.level
+    values = {name: str(plain(value(one, name))) for name in study.columns}
+    if study.x == MODEL:
+        return study.model(one)
+    at = [f"{word(name)} = {said}" for name, said in values.items()]
+    return " at ".join([values[study.by], ", ".join(at[1:])]) if at[1:] else at[0]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from mbt_cli.experiment import Evaluation, Experiment
-from mbt_cli.findings import Findings, command
+from mbt_cli.experiment import Evaluation
+from mbt_cli.findings import Findings, by_modality, command
 from mbt_cli.metrics import Figures
 from mbt_cli.recipes import recipe
 from mbt_cli.runs import FINISHED, Run, run_folder
@@ -74,7 +74,7 @@ def missing(found: Findings) -> str | None:
     study = found.study
     first, *_ = found.best.experiment.model.modalities
     ours, base = (
-        _alone(one)[first].canonical().flat()
+        by_modality(one)[first].canonical().flat()
         for one in (found.best.experiment, recipe(study.recipe))
     )
     changed = {n: text(v) for n, v in ours.items() if v != base[n] and n not in _GIVEN}
@@ -97,15 +97,9 @@ def singles(found: Findings) -> dict[str, dict[int, Run]]:
             and run.state == FINISHED
             and run.figures(Evaluation()) is not None
         }
-        for name, one in _alone(found.best.experiment).items()
+        for name, one in by_modality(found.best.experiment).items()
     }
     return alone if len(alone) > 1 and all(alone.values()) else {}
-
-
-def _alone(one: Experiment) -> dict[str, Experiment]:
-    """The same experiment with each of its modalities alone."""
-    late = one.at("model.fusion", "late")
-    return {name: late.at("model.modalities", name) for name in one.model.modalities}
 
 
 def _defined(runs: Sequence[Figures], name: str) -> list[float] | None:

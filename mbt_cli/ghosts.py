@@ -64,6 +64,33 @@ def comparison(cells: Sequence[Experiment], x: str, by: str, measure: str) -> Co
     return Comparison(tuple(ghosts), tuple(unlike))
 
 
+@dataclass(frozen=True)
+class Sized:
+    """A published model of known size."""
+
+    name: str
+    parameters: float
+    value: float
+    """F1, as a fraction."""
+
+
+def sizes(cells: Sequence[Experiment]) -> tuple[list[Sized], tuple[str, ...]]:
+    """Published F1 with parameters, where some cell is of their conditions; else why not, a
+    sentence a paper."""
+    found, unlike = [], dict[str, str]()
+    tables = [r for r in results() if r.settings.get("data.dataset") == cells[0].data.dataset]
+    for row in (row for row in tables if row.metric == "F1"):
+        size = next((r.value for r in tables if (r.model, r.metric) == (row.model, "params")), None)
+        differing = min((_differing(cell, row) for cell in cells), key=len)
+        if differing:
+            said = "; ".join(differing.values())
+            unlike[row.source] = f"F1 in {row.source}, is not of these conditions: {said}."
+        elif size is not None:
+            name = f"{row.model}, {row.source}"
+            found.append(Sized(name, size, round(row.value * row.scale, 6)))
+    return found, tuple(unlike.values())
+
+
 def _series(dataset: str, x: str, by: str, measure: str) -> Iterator[list[Result]]:
     """The lines of each table in which both x and by vary."""
     tables: dict[str, list[Result]] = {}

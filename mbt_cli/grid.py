@@ -5,7 +5,7 @@ report) and GRID, made of a function from the recipe's base experiment to cells.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from runpy import run_path
 
@@ -15,7 +15,8 @@ from mbt_cli.experiment import Experiment
 
 @dataclass(frozen=True)
 class Grid:
-    """`x` and `by` are the fields that vary: what is drawn along, and what gets a line each."""
+    """`x` and `by` are the fields that vary: what is drawn along, and what gets a line each; or
+    `model`, a model in few words."""
 
     cells: Callable[[Experiment], Iterable[Experiment]]
     x: str
@@ -23,6 +24,8 @@ class Grid:
     name: str = ""
     source: str = ""
     """How it was asked for: its name, or the path of its file."""
+    family: str = ""
+    """Of the models that it asks about; '': any."""
     question: str = ""
     """The docstring of its file."""
 
@@ -59,4 +62,4 @@ def load_grid(name: str) -> Grid:
     if not isinstance(grid, Grid):
         raise MbtError(f"{path} must define GRID = Grid(cells, x=..., by=...).")
     question = (values.get("__doc__") or "").strip()
-    return Grid(grid.cells, grid.x, grid.by, path.stem, name, question)
+    return replace(grid, name=path.stem, source=name, question=question)

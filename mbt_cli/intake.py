@@ -10,7 +10,7 @@ from typing import Any
 from mbt_cli.data import open_manifest
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.data.snapshot import Snapshot, asked, frozen, header_of, load, path_of
-from mbt_cli.dataset import Data, Synthetic
+from mbt_cli.dataset import Data, Rendered
 from mbt_cli.errors import MbtError, Stopped
 from mbt_cli.executors import Executor, Local
 from mbt_cli.ready import Bars
@@ -29,7 +29,7 @@ def manifest_of(
 
     Raises MbtError as `opened` does.
     """
-    if isinstance(data, Synthetic):
+    if isinstance(data, Rendered):
         return open_manifest(data, where)
     try:
         with Local(os.cpu_count() or 1) as executor:

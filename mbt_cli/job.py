@@ -74,8 +74,9 @@ def _execute(job: Job, emit: Callable[[Any], None]) -> Result:
     import torch
 
     torch.set_num_threads(job.threads)
-    record, manifest = Record(job.record), job.source.manifest
-    with job.source.opened() as data:
+    record, source = Record(job.record), job.source.learned_by(job.experiment)
+    manifest = source.manifest
+    with source.opened() as data:
         facts = {
             "cost": {"parameters": job.cost.parameters, "macs": job.cost.macs},
             **manifest.task.record(),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from mbt_cli.contrasts import Contrast, Contrasts
 from mbt_cli.findings import Cell, Findings, machine
-from mbt_cli.names import encodable, plain, word
+from mbt_cli.names import encodable, plain, value, word
 from mbt_cli.statistics import summary
 from mbt_cli.tagging import SHOWN
 
@@ -24,8 +24,8 @@ def table(found: Findings) -> pd.DataFrame:
     study, measure = found.study, found.measure
     rows = []
     for cell in found.cells:
-        values = cell.experiment.flat()
-        row: dict[str, Any] = {word(field): plain(values[field]) for field in study.columns}
+        one = cell.experiment
+        row: dict[str, Any] = {word(field): plain(value(one, field)) for field in study.columns}
         row |= {"parameters": cell.cost.parameters, "GMACs": cell.cost.gmacs}
         row |= {"GFLOPs": cell.cost.gflops, "over late": cell.overhead, "n": len(cell.runs)}
         for name in SHOWN if study.data.tagging else (measure,):
@@ -45,9 +45,9 @@ def runs_table(found: Findings) -> pd.DataFrame:
     without each one's own, which are in the record), and what it ran on."""
     validation, rows = f"validation {found.measure}", []
     for run, figures in found.figures:
-        values = run.experiment.flat()
-        row = {"key": run.key} | {field: plain(values[field]) for field in found.study.varied}
-        row |= {"seed": values["training.seed"], "parameters": run.cost.parameters}
+        one = run.experiment
+        row = {"key": run.key} | {field: plain(value(one, field)) for field in found.study.varied}
+        row |= {"seed": one.training.seed, "parameters": run.cost.parameters}
         row |= {"gmacs": run.cost.gmacs, "gflops": run.cost.gflops}
         row |= {name: v for name, v in figures.items() if not isinstance(v, dict | list)}
         for kind in ("groups",) if len(found.study.data.classes) > MANY else ("groups", "classes"):
@@ -86,6 +86,7 @@ def record(
         },
         "cells": [_cell(found, cell) for cell in found.cells],
         "with_late_fusion": [_contrast(one) for one in told.late],
+        "with_one_modality": [_contrast(one) for one in told.alone],
         "with_the_chosen": [_contrast(one) for one in told.chosen],
         "warnings": list(warnings),
         "notes": list(notes),
@@ -97,10 +98,10 @@ def record(
 
 
 def _cell(found: Findings, cell: Cell) -> dict[str, Any]:
-    values, measure = cell.experiment.flat(), found.measure
+    measure = found.measure
     return {
         "name": cell.name,
-        "settings": {field: plain(values[field]) for field in found.study.varied},
+        "settings": {field: plain(value(cell.experiment, field)) for field in found.study.varied},
         "parameters": cell.cost.parameters,
         "macs": cell.cost.macs,
         "over_late": cell.overhead,

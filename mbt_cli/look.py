@@ -26,7 +26,7 @@ from mbt_cli.errors import MbtError
 from mbt_cli.files import part_of, sweep, writing
 from mbt_cli.model import build
 from mbt_cli.model.embed import Embed
-from mbt_cli.model.mbt import predict
+from mbt_cli.model.mbt import MBT, predict
 from mbt_cli.rollout import Rollout, rollout
 from mbt_cli.runs import Run
 from mbt_cli.scoring import autocast
@@ -124,6 +124,7 @@ def look(
         "video": video_view(clip.frames, views.size),
     }
     network = build(model, views.shapes, len(classes))
+    assert isinstance(network, MBT)  # no other family takes clips
     network.load_state_dict(weights)
     network.to(device).eval()
     inputs = {}

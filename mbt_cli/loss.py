@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mbt_cli.model.mbt import MBT, Logits
+from mbt_cli.model import Network
+from mbt_cli.model.mbt import Logits
 
 Targets = Float[Tensor, "b c"] | Mapping[str, Float[Tensor, "b c"]]
 """Labels in [0, 1] of every clip: of all modalities, or of each by its name."""
@@ -52,7 +53,7 @@ def _of_head(
     return -(y * F.log_softmax(x, -1)).sum(1)
 
 
-def penalty(model: MBT, l2: float) -> Float[Tensor, ""]:
+def penalty(model: Network, l2: float) -> Float[Tensor, ""]:
     """l2 / 2 times the sum of squares of all parameters that are no vectors in the official code:
     there the biases of queries, keys and values have an axis for the heads."""
     squares = [

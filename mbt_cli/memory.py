@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mbt_cli.errors import MbtError
 from mbt_cli.loss import Targets
-from mbt_cli.model.mbt import MBT
-from mbt_cli.model.transformer import DropPath
+from mbt_cli.model import Network
+from mbt_cli.model.masks import Mask
 
 SAID = ("can't allocate memory", "not enough memory", "out of memory")
 """By torch, on the CPU and on devices whose errors have no class of their own."""
@@ -24,7 +24,12 @@ Objective = Callable[[Views, Targets], Float[Tensor, ""]]
 
 
 def gradients(
-    model: MBT, objective: Objective, views: Views, targets: Targets, clips: int, seed: int | None
+    model: Network,
+    objective: Objective,
+    views: Views,
+    targets: Targets,
+    clips: int,
+    seed: int | None,
 ) -> Float[Tensor, ""]:
     """Adds the gradients of a batch's mean loss to the parameters, so many clips at a time; that
     loss.
@@ -34,14 +39,14 @@ def gradients(
     """
     whole = len(next(iter(views.values())))
     draws = seed is not None
-    drops = [one for one in model.modules() if isinstance(one, DropPath)] if draws else []
+    masks = [one for one in model.modules() if isinstance(one, Mask)] if draws else []
     losses = []
     for first in range(0, whole, clips):
         cut = slice(first, first + clips)
         part = {m: view[cut] for m, view in views.items()}
         share = len(next(iter(part.values()))) / whole
-        for drop in drops:
-            drop.part = first, whole
+        for mask in masks:
+            mask.part = first, whole
         if seed is not None:
             torch.manual_seed(seed)
         loss = objective(part, _cut(targets, cut)) * share

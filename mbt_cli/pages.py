@@ -23,10 +23,11 @@ HOW_SURE = (
     " false finding in a family of comparisons, Benjamini and Hochberg's (BH) the share of false"
     f" ones among its findings. What is said to differ has p by Holm below {LEVEL}."
 )
-TWO_FAMILIES = (
-    "These comparisons were planned: each cell with late fusion, and with the cell chosen on"
-    " validation. As the seeds that are compared are those that chose it, all pairs of cells count"
-    " as tests there. What else the numbers suggest is exploratory."
+PLANNED = (
+    "These comparisons were planned: each cell with late fusion, with the better modality alone"
+    " (better on validation), and with the cell chosen on validation. As the seeds that are"
+    " compared are those that chose it, all pairs of cells count as tests there. What else the"
+    " numbers suggest is exploratory."
 )
 
 
@@ -77,9 +78,11 @@ def page(
 def _evidence(found: Findings, told: Contrasts) -> Iterable[Part]:
     if not told.all:
         return
-    yield f"{HOW_SURE} {TWO_FAMILIES}"
+    yield f"{HOW_SURE} {PLANNED}"
     if told.late:
         yield Items(tuple(map(str, told.late)))
+    if told.alone:
+        yield Items(tuple(map(str, told.alone)))
     yield from _with_chosen(found, told)
     yield exhibits.comparisons(told.all)
 

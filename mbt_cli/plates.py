@@ -17,10 +17,10 @@ from mbt_cli.draw import probes as probed
 from mbt_cli.draw.marks import Axis, Mark
 from mbt_cli.draw.probes import Drops
 from mbt_cli.draw.shades import Shade
-from mbt_cli.findings import FOREIGN_TO_LATE, Cell, Findings
+from mbt_cli.findings import Cell, Findings
 from mbt_cli.gains import gains
 from mbt_cli.ghosts import Comparison, comparison
-from mbt_cli.names import plain, word
+from mbt_cli.names import plain, value, word
 from mbt_cli.sheet import legible, save
 from mbt_cli.study import Study
 
@@ -89,7 +89,7 @@ def plates(found: Findings, drops: Drops | None = None) -> dict[str, Plate]:
         )  # fmt: skip
     drops = dict(sorted((drops or {}).items(), key=lambda one: one[0] != found.best.name))
     if any(any(of.values()) for of in drops.values()):
-        lines = {cell.name: str(cell.experiment.flat()[study.by]) for cell in found.cells}
+        lines = {cell.name: str(value(cell.experiment, study.by)) for cell in found.cells}
         title = f"How far {found.measure} on test drops when something is disturbed"
         shown["probes"] = Plate(
             sights.probes(drops, found.measure),
@@ -112,11 +112,11 @@ def meaning(study: Study, group: str) -> str:
 def _marks(found: Findings) -> list[Mark]:
     study, classes, marks = found.study, len(found.study.data.classes), []
     for cell in found.cells:
-        values = cell.experiment.flat()
-        place = None if _level(found, cell) else str(plain(values[study.x]))
-        line, seeds = str(plain(values[study.by])), tuple(cell.test(found.measure))
+        place = None if _level(found, cell) else str(plain(study.place(cell.experiment)))
+        line, seeds = str(plain(value(cell.experiment, study.by))), tuple(cell.test(found.measure))
         published = as_published(cell.experiment, classes) / 1e9
-        marks.append(Mark(line, place, seeds, cell.cost.gmacs, published, cell.silent))
+        marks.append(Mark(line, place, seeds, cell.cost.gmacs, published, cell.silent,
+                          cell.cost.parameters))  # fmt: skip
     return marks
 
 
@@ -128,8 +128,8 @@ def _of_group(found: Findings, marks: Sequence[Mark], group: str) -> list[Mark]:
 
 def _level(found: Findings, cell: Cell) -> bool:
     """Whether a cell is drawn as a level, for want of a place on x beside the others."""
-    alone = all(one.late for one in found.cells)
-    return cell.late and found.study.x in FOREIGN_TO_LATE and not alone
+    alone = all(found.study.place(one.experiment) is None for one in found.cells)
+    return found.study.place(cell.experiment) is None and not alone
 
 
 def _compared(found: Findings, measure: str) -> Comparison:
@@ -139,8 +139,8 @@ def _compared(found: Findings, measure: str) -> Comparison:
 
 def _axis(found: Findings, beside: Comparison | None = None) -> Axis:
     """The places of the cells, and of what was published beside them."""
-    x = found.study.x
-    known: list[Any] = [c.experiment.flat()[x] for c in found.cells if not _level(found, c)]
+    study, x = found.study, found.study.x
+    known: list[Any] = [study.place(c.experiment) for c in found.cells if not _level(found, c)]
     known += [at for ghost in (beside.ghosts if beside else ()) for at, _, _ in ghost.points]
     ordered = all(isinstance(value, int | float) for value in known)
     places = dict.fromkeys(sorted(known) if ordered else known)

@@ -12,11 +12,11 @@ from typing import Any
 
 from mbt_cli.cost import Cost, as_published, cost
 from mbt_cli.data import classes_of, open_manifest
-from mbt_cli.dataset import Synthetic
+from mbt_cli.dataset import Rendered
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Experiment
 from mbt_cli.grid import Grid
-from mbt_cli.names import differing, plain
+from mbt_cli.names import differing, plain, value
 from mbt_cli.study import TOLD
 
 
@@ -26,6 +26,7 @@ class Price:
 
     cell: Experiment
     classes: int
+    """That it learns."""
     cost: Cost
     published: int
     """Multiply-accumulates in the form of the official code."""
@@ -50,7 +51,7 @@ class Price:
 
 def prices(grid: Grid, base: Experiment) -> list[Price]:
     """The cells of a grid in its order, with what each costs."""
-    if isinstance(base.data, Synthetic):
+    if isinstance(base.data, Rendered):
         fingerprint = open_manifest(base.data).fingerprint
         base = replace(base, data=replace(base.data, fingerprint=fingerprint))
     return [_price(cell) for cell in grid.ask(base)]
@@ -64,10 +65,9 @@ def further(grid: Grid, base: Experiment) -> list[str]:
 
 def row(price: Price, fields: Sequence[str]) -> dict[str, Any]:
     """A price as plain values under the names of columns."""
-    values = price.cell.flat()
     return {
         "key": price.key,
-        **{name: plain(values[name]) for name in (*TOLD, *fields)},
+        **{name: plain(value(price.cell, name)) for name in (*TOLD, *fields)},
         "parameters": price.cost.parameters,
         "gmacs": price.cost.gmacs,
         "gflops": price.cost.gflops,
@@ -108,5 +108,6 @@ def _price(cell: Experiment) -> Price:
             f"How many classes {cell.data.dataset} has, only its clips tell: mbt-cli ablate --plan"
             " with --data prices the same cells."
         )
+    classes = cell.learns(classes)
     late = cost(cell.at("model.fusion", "late"), classes)
     return Price(cell, classes, cost(cell, classes), as_published(cell, classes), late.macs)

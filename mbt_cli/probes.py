@@ -4,11 +4,12 @@ Which evaluations probe a run, and what they say of it once they are in its reco
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import factorial
 from typing import Any
 
+from mbt_cli.architecture import Model
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.runs import Run
 
@@ -40,6 +41,9 @@ class Attended:
     """Of the attention of each stream's queries, what the keys of each stream get."""
     alike: Mapping[str, float]
     """What the keys of each stream would get if all keys got the same."""
+    tokens: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """What each key of a stream gets, mean over queries: the segments of a video, or the chunks of
+    a vector. Of features; {} of clips, whose tokens are many."""
 
     @property
     def collapsed(self) -> bool:
@@ -127,10 +131,10 @@ def probes(experiment: Experiment, base: Evaluation = AS_TRAINED) -> dict[str, E
     return found
 
 
-def meaning(how: Evaluation) -> str:
-    """What a probe does, in few words."""
+def meaning(how: Evaluation, model: Model) -> str:
+    """What a probe does to a model, in few words."""
     if how.removed:
-        return f"no tokens of {how.removed[0]}; the answer is the others'"
+        return model.removal(how.removed[0])
     if how.averaged:
         return "the mean view over the validation clips for every clip"
     if how.shuffled:
@@ -171,7 +175,7 @@ def probed(run: Run, base: Evaluation = AS_TRAINED) -> Probed | None:
     for name, how in asked.items():
         value = _value(run, how, measure)
         change = None if value is None or whole is None else value - whole
-        found.append(Probe(name, meaning(how), how, value, change))
+        found.append(Probe(name, meaning(how, run.experiment.model), how, value, change))
     names = run.experiment.model.canonical().modalities
     values = {
         frozenset(names) - {*some}: _value(run, replace(base, averaged=some), measure)

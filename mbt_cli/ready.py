@@ -11,7 +11,7 @@ from mbt_cli.claim import claimed
 from mbt_cli.data import Work, cache, make_ready, rendered
 from mbt_cli.data.cache import Cached
 from mbt_cli.data.manifest import SPLITS, Manifest
-from mbt_cli.dataset import Data, Synthetic
+from mbt_cli.dataset import Data, Rendered
 from mbt_cli.errors import MbtError
 from mbt_cli.executors import Executor
 from mbt_cli.salvage import salvaged
@@ -54,7 +54,7 @@ def ready(
     fixed = views.windows == "one" and (crops or views.crops) == 1
     source = Source(manifest, views, None, readers, spare(manifest, min_coverage))
     if not fixed or cache.size(manifest, views) > 1e9 * cache_gb:
-        if isinstance(data, Synthetic):
+        if isinstance(data, Rendered):
             rendered(data, manifest.entries, _work(executor, show))
         if fixed:
             show.say(
@@ -132,9 +132,11 @@ def _in_arrays(data: Data, manifest: Manifest, executor: Executor, show: Bars) -
 
 def _work(executor: Executor, show: Bars) -> Work:
     def work(
-        title: str, function: Callable[[Any, Any], Any], shared: Any, things: Sequence[Any]
-    ) -> Iterator[tuple[int, Any]]:
-        with show.bar(title, len(things)) as advance:
-            yield from salvaged(executor, function, shared, things, CHUNK, advance)
+        title: str, function: Callable[[Any, Any], Any], shared: Any, things: Sequence[Any],
+        noun: str = "clips",
+    ) -> Iterator[tuple[int, Any]]:  # fmt: skip
+        with show.bar(title, len(things), noun) as advance:
+            chunk = CHUNK if noun == "clips" else 1
+            yield from salvaged(executor, function, shared, things, chunk, advance)
 
     return work

@@ -22,7 +22,7 @@ from mbt_cli.source import Source
 from mbt_cli.words import count
 
 if TYPE_CHECKING:
-    from mbt_cli.model.mbt import MBT
+    from mbt_cli.model import Network
 
 AGAIN_S = 1.0
 """How long to wait before runs that others work on are looked at again."""
@@ -73,6 +73,7 @@ def probe(run: Run, source: Source, device: str, base: Evaluation = AS_TRAINED) 
     if run.attention(base) is None:
         from mbt_cli.attention import attended
 
+        source = source.learned_by(run.experiment)
         with source.opened() as data:
             model = _trained(run, source, device)
             lines = attended(model, run.experiment, data, base.split, device)
@@ -135,6 +136,7 @@ def _evaluate(run: Run, hows: Sequence[Evaluation], source: Source, device: str)
     from mbt_cli.disguise import room_s
     from mbt_cli.scoring import evaluations
 
+    source = source.learned_by(run.experiment)
     model, record = _trained(run, source, device), Record(run.folder)
     beyond = bool(room_s(source.manifest, source.views).any())  # where arrays hold no sound
 
@@ -149,7 +151,7 @@ def _evaluate(run: Run, hows: Sequence[Evaluation], source: Source, device: str)
                 keep(record, how, done, data)
 
 
-def _trained(run: Run, source: Source, device: str) -> "MBT":
+def _trained(run: Run, source: Source, device: str) -> "Network":
     """The run's model. Raises MbtError for clips of other classes, or without weights."""
     from mbt_cli.model import build
 

@@ -17,6 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mbt_cli import architecture
+from mbt_cli.model import Network
+from mbt_cli.model.attend_fusion import SelfAttention
 from mbt_cli.model.embed import Embed
 from mbt_cli.model.fusion import Layer
 from mbt_cli.model.mbt import MBT, Logits
@@ -120,9 +122,10 @@ def captured(model: MBT) -> Iterator[list[Map]]:
 
 
 @contextmanager
-def listening(model: MBT, hear: Callable[[Attention, tuple[Any, ...]], None]) -> Iterator[None]:
+def listening(model: Network, hear: Callable[[Any, tuple[Any, ...]], None]) -> Iterator[None]:
     """Whatever attention the model runs inside is told first, with what it is given."""
-    attentions = [module for module in model.modules() if isinstance(module, Attention)]
+    kinds = (Attention, SelfAttention)
+    attentions = [module for module in model.modules() if isinstance(module, kinds)]
     hooks = [attention.register_forward_pre_hook(hear) for attention in attentions]
     try:
         yield

@@ -1,13 +1,12 @@
 """Looks at every clip that a dataset's metadata promise: is it there, does it decode, what is it.
 
-What was seen of a file is kept in a journal in the cache, line by line, and not looked at again
-while its size and time are the same: a scan that was killed goes on, another one later is quick.
+What was seen of a file is kept in a journal, and the file not looked at again while its size and
+time are the same: a scan that was killed goes on, another one later is quick.
 """
 
 import json
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,19 +14,18 @@ from typing import Any
 
 import pandas as pd
 
-from mbt_cli.claim import claimed
 from mbt_cli.data import cache
 from mbt_cli.data.datasets import listing
 from mbt_cli.data.listing import Listed
 from mbt_cli.data.probe import Probe, probe
 from mbt_cli.data.shelf import Shelf
 from mbt_cli.data.snapshot import Snapshot, asked
-from mbt_cli.dataset import Data
+from mbt_cli.dataset import Data, YouTube8M
 from mbt_cli.executors import Died, Executor
-from mbt_cli.files import writing
-from mbt_cli.ready import AGAIN_S, Bars
+from mbt_cli.journal import Journal, journal
+from mbt_cli.ready import Bars
 from mbt_cli.salvage import salvaged
-from mbt_cli.settings import digest
+from mbt_cli.survey import survey
 
 REMARKS = {
     "silent": "The sound is there, and nothing is to be heard.",
@@ -58,18 +56,23 @@ def scan(
     show.say(f"Looking at the files below {root}.")
     root = root.resolve()  # by whatever name it goes, it is the same journal
     shelf = Shelf(root, metadata)
-    found = listing(data, shelf)
-    seen = _seen(found.clips, root, executor, show)
-    rows = [_row(clip, one, root, leave_out) for clip, one in zip(found.clips, seen, strict=True)]
+    if isinstance(data, YouTube8M):
+        found, table = survey(data, root, shelf, executor, show)
+    else:
+        found = listing(data, shelf)
+        seen = _seen(found.clips, root, executor, show)
+        table = pd.DataFrame(
+            [_row(clip, one, root, leave_out) for clip, one in zip(found.clips, seen, strict=True)]
+        )
     header = {
         "data": asked(data), "root": str(root),
         "metadata": str(metadata.resolve()) if metadata else None,
         "leave_out": sorted(leave_out), "scanned": datetime.now(UTC).isoformat(timespec="seconds"),
         "classes": list(found.classes), "class_list": found.class_list,
-        "multi_label": found.multi_label, "heads": dict(found.heads),
+        "multi_label": found.multi_label, "tagging": found.tagging, "heads": dict(found.heads),
         "official": dict(found.official), "notes": list(found.notes),
     }  # fmt: skip
-    return Snapshot("", header, pd.DataFrame(rows))
+    return Snapshot("", header, table)
 
 
 @dataclass(frozen=True)
@@ -100,15 +103,11 @@ MISSING = Seen(0.0, Probe(reason="missing", detail="No file has any of its usual
 
 def _seen(clips: Sequence[Listed], root: Path, executor: Executor, show: Bars) -> list[Seen]:
     """What is known of each clip, from the journal or by looking now."""
-    journal = cache.root() / "scans" / f"{digest({'root': str(root)})}.jsonl"
     looks = {place: look for place, clip in enumerate(clips) if (look := _look(clip)) is not None}
-    code = cache.code(ROOMS)
-    with writing(journal), _alone(journal, show):
-        known = dict(_lines(journal, code))
+    with journal(root, cache.code(ROOMS), show) as kept:
+        known = dict(_known(kept))
         todo = [look for look in looks.values() if look.key not in known]
-        with journal.open("a") as file, show.bar("Looking at clips", len(todo)) as advance:
-            if file.tell() and todo:
-                file.write("\n")  # after what a kill may have left of a line
+        with show.bar("Looking at clips", len(todo)) as advance:
             for place, found in salvaged(
                 executor, looked, None, todo, CHUNK, advance, silence_s=SILENCE_S
             ):
@@ -116,25 +115,8 @@ def _seen(clips: Sequence[Listed], root: Path, executor: Executor, show: Bars) -
                     known[todo[place].key] = _died(found)
                     continue
                 known[todo[place].key] = found
-                line = [code, todo[place].key, found.start_s, asdict(found.probe)]
-                file.write(f"{json.dumps(line)}\n")
-                file.flush()
+                kept.keep(todo[place].key, found.start_s, asdict(found.probe))
     return [known[looks[place].key] if place in looks else MISSING for place in range(len(clips))]
-
-
-@contextmanager
-def _alone(journal: Path, show: Bars) -> Iterator[None]:
-    """For two commands would look at the same clips: the later one waits, and then knows them."""
-    waited = False
-    while True:
-        with claimed(journal) as mine:
-            if mine:
-                yield
-                return
-        if not waited:
-            show.say("Another command looks at these clips: waiting for it.")
-            waited = True
-        time.sleep(AGAIN_S)
 
 
 def looked(_: None, look: _Look) -> Seen:
@@ -167,15 +149,13 @@ def _died(error: Died) -> Seen:
     return Seen(0.0, Probe(reason="undecodable", detail=f"Its decoder crashed. {error}"))
 
 
-def _lines(journal: Path, code: str) -> Iterator[tuple[str, Seen]]:
-    """What was seen before; a line that was cut short, or is of other code, is left out."""
-    if not journal.exists():
-        return
-    for line in journal.read_text().splitlines():
+def _known(kept: Journal) -> Iterator[tuple[str, Seen]]:
+    """What was seen before, and need not be looked at again."""
+    for key, values in kept.lines():
         with suppress(ValueError, TypeError):
-            by, key, start_s, values = json.loads(line)
-            if by == code and values["reason"] not in PASSING:
-                yield key, Seen(start_s, Probe(**values))
+            start_s, found = values
+            if found["reason"] not in PASSING:
+                yield key, Seen(start_s, Probe(**found))
 
 
 def _row(clip: Listed, seen: Seen, root: Path, leave_out: Sequence[str]) -> dict[str, Any]:

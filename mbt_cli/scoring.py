@@ -19,12 +19,13 @@ from mbt_cli.experiment import Evaluation, Experiment, Training
 from mbt_cli.feed import crops, normalised
 from mbt_cli.loss import loss
 from mbt_cli.memory import halved
-from mbt_cli.model.mbt import MBT, predict
+from mbt_cli.model import Network
+from mbt_cli.model.mbt import predict
 from mbt_cli.tally import Scored, tally
 
 
 def evaluate(
-    model: MBT, experiment: Experiment, data: Clips, how: Evaluation, device: str = "cpu", *,
+    model: Network, experiment: Experiment, data: Clips, how: Evaluation, device: str = "cpu", *,
     threshold: float | None = None, full: bool = False,
 ) -> Scored:  # fmt: skip
     """Every clip of a split.
@@ -39,7 +40,7 @@ def evaluate(
 
 @torch.inference_mode()
 def evaluations(
-    model: MBT, experiment: Experiment, data: Clips, hows: Sequence[Evaluation],
+    model: Network, experiment: Experiment, data: Clips, hows: Sequence[Evaluation],
     device: str = "cpu", *, threshold: float | None = None, full: bool = False,
 ) -> list[Scored]:  # fmt: skip
     """Several evaluations of one split and as many crops; what they share of a clip is read once.
@@ -73,7 +74,7 @@ def evaluations(
 
 
 @contextmanager
-def altered(model: MBT, how: Evaluation) -> Iterator[None]:
+def altered(model: Network, how: Evaluation) -> Iterator[None]:
     """The model as an evaluation has it, and after that as it was trained."""
     try:
         model.rewire(how.fusion or model.spec.fusion, how.removed, how.without_token)
@@ -86,7 +87,7 @@ def altered(model: MBT, how: Evaluation) -> Iterator[None]:
 class _Forward:
     """Forward passes of as many clips at a time as memory has room for."""
 
-    model: MBT
+    model: Network
     experiment: Experiment
     data: Clips
     device: str

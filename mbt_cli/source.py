@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mbt_cli.data.cache import Cached
@@ -10,6 +10,7 @@ from mbt_cli.data.clips import Clips
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.dataset import Viewed
 from mbt_cli.executors import Executor, Here, Local
+from mbt_cli.experiment import Experiment
 from mbt_cli.stream import Streamed
 
 
@@ -25,6 +26,14 @@ class Source:
     """Processes that decode them then; with 0 the run's own does."""
     spare: Mapping[str, int] = field(default_factory=dict)
     """Clips of each split that may be lost on the way then."""
+
+    def learned_by(self, experiment: Experiment) -> "Source":
+        """The same clips, with the classes that a run learns of theirs.
+
+        Raises MbtError where it asks for more than there are.
+        """
+        classes = experiment.learns(len(self.manifest.classes))
+        return replace(self, manifest=self.manifest.first(classes))
 
     @contextmanager
     def opened(self) -> Iterator[Clips]:

@@ -15,6 +15,8 @@ from typing import TypeVar
 import numpy as np
 
 from mbt_cli.data.clips import Batch, Clips, Wanted
+from mbt_cli.data.fault import ClipError
+from mbt_cli.data.glance import glance
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.dataset import Viewed
 from mbt_cli.errors import MbtError
@@ -117,11 +119,8 @@ class Streamed(Clips):
 
 def shown(views: Viewed, ask: Ask) -> dict[str, np.ndarray] | MbtError:
     """The views of a clip, or why it cannot be read."""
-    from mbt_cli.data.clip import ClipError
-    from mbt_cli.data.excerpt import excerpt
-
     try:
-        return excerpt(ask.entry, views, ask.at)
+        return glance(ask.entry, views, ask.at)
     except ClipError as error:
         return error
 

@@ -13,15 +13,15 @@ from typing import Any
 
 from mbt_cli.data.manifest import SPLITS, Manifest
 from mbt_cli.errors import MbtError, UnknownName
-from mbt_cli.experiment import Experiment
+from mbt_cli.experiment import MODEL, Experiment
 from mbt_cli.files import sweep, write, writing
 from mbt_cli.grid import Grid
-from mbt_cli.names import differing, plain, word
+from mbt_cli.names import differing, models, plain, value, word
 from mbt_cli.recipes import recipe as recipe_of
 from mbt_cli.runs import FINISHED, Run, recorded
 from mbt_cli.task import Task
 
-TOLD = ("model.fusion", "model.fusion_layer", "model.modalities")
+TOLD = (MODEL, "model.family", "model.fusion", "model.fusion_layer", "model.modalities")
 """Fields that a run's own title tells."""
 
 
@@ -96,9 +96,23 @@ class Study:
     @cached_property
     def columns(self) -> list[str]:
         """As few fields as tell the cells apart."""
-        flat = [cell.flat() for cell in self.cells]
-        alike = len({(one[self.by], one[self.x]) for one in flat}) < len(flat)
+        points = {(value(one, self.by), self.place(one)) for one in self.cells}
+        alike = len(points) < len(self.cells)
         return self.varied if alike else list(dict.fromkeys([self.by, self.x]))
+
+    def place(self, one: Experiment) -> Any:
+        """Where a cell stands on x; None where x means nothing to its model."""
+        if self.x == MODEL:
+            return self.model(one)
+        return None if self.x in one.model.foreign else value(one, self.x)
+
+    def model(self, one: Experiment) -> str:
+        """A cell's model in few words, as many as tell it from the study's others."""
+        return self._models[self.cells.index(one)]
+
+    @cached_property
+    def _models(self) -> list[str]:
+        return models(self.cells)
 
     def title(self, one: Experiment) -> str:
         """A run of this study in few words."""
@@ -141,18 +155,25 @@ def base_of(grid: Grid, recipe: str, settings: Mapping[str, str]) -> Experiment:
     cells, or is drawn along a field there is not.
     """
     base = recipe_of(recipe)
-    for name, value in settings.items():
+    for name, text in settings.items():
         if name == "training.seed":
             raise MbtError("training.seed is crossed with every grid: leave it to ablate --seeds.")
-        base = base.at(name, value)
-    values, cells = base.flat(), list(grid.cells(base))
+        base = base.at(name, text)
+    if grid.family not in ("", base.model.family):
+        raise MbtError(
+            f"The grid {grid.name} asks about models of the family {grid.family}, and the recipe"
+            f" {recipe} has one of {base.model.family}: choose another --recipe."
+        )
+    values, cells = base.told(), _asked(grid, base, recipe)
     if not cells:
         raise MbtError(f"The grid {grid.name} has no cells: its function must give some.")
     for name in (grid.x, grid.by):
         if name not in values:
             raise UnknownName(f"field of the grid {grid.name}", name, values)
     for name in settings:
-        if name in (grid.x, grid.by) or any(cell.flat()[name] != values[name] for cell in cells):
+        if name in (grid.x, grid.by) or any(
+            cell.flat().get(name, values[name]) != values[name] for cell in cells
+        ):
             raise MbtError(
                 f"{name} is what the grid {grid.name} varies: leave out --set"
                 f" {name}={settings[name]}, or ask another grid."
@@ -165,6 +186,17 @@ def base_of(grid: Grid, recipe: str, settings: Mapping[str, str]) -> Experiment:
                 " them: ask it once for each set of clips, with --set or --data."
             )
     return base
+
+
+def _asked(grid: Grid, base: Experiment, recipe: str) -> list[Experiment]:
+    try:
+        return list(grid.cells(base))
+    except UnknownName as error:
+        said = str(error).partition(" There are: ")[0]
+        raise MbtError(
+            f"The grid {grid.name} cannot be asked of the recipe {recipe}: {said} Choose another"
+            " --recipe."
+        ) from error
 
 
 def _clips(one: Experiment) -> dict[str, Any]:
@@ -203,9 +235,8 @@ def ask(
 
 def title(one: Experiment, studies: Iterable[Study]) -> str:
     """A run in few words: all by which one of these studies may tell it from others."""
-    values = one.flat()
     fields = dict.fromkeys(name for study in studies for name in study.further)
-    said = [f" {word(name)}={plain(values[name])}" for name in fields]
+    said = [f" {word(name)}={plain(value(one, name))}" for name in fields]
     return f"{one.title}{''.join(said)} seed {one.training.seed}"
 
 

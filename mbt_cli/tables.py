@@ -11,11 +11,12 @@ from rich.text import Text
 
 from mbt_cli import settings
 from mbt_cli.ablate import Planned
+from mbt_cli.architecture.attend_fusion import PRESETS
 from mbt_cli.columns import Column, page, table
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.experiment import Evaluation
 from mbt_cli.measure import MIB, WARM_UP, Measured
-from mbt_cli.names import plain, word
+from mbt_cli.names import models, plain, value, word
 from mbt_cli.prices import Price
 from mbt_cli.published import CONVENTIONS, SOURCE, Point, farthest
 from mbt_cli.runs import FAILED, Run
@@ -30,12 +31,11 @@ SAME = "="
 def plan_table(planned: Sequence[Planned], study: Study) -> Table:
     """Every run of a plan with its price. Wide ones are to be printed uncropped."""
     runs = [run.experiment for run in planned]
-    values = [run.flat() for run in runs]
     return table(
         ("key", [run.key for run in planned]),
         ("strategy", [run.model.strategy for run in runs]),
         ("L_f", [run.model.layer for run in runs]),
-        *((word(name), [str(plain(one[name])) for one in values]) for name in study.further),
+        *((word(name), [str(plain(value(one, name))) for one in runs]) for name in study.further),
         ("seed", [str(run.training.seed) for run in runs]),
         ("parameters", [f"{run.cost.parameters:,}" for run in planned]),
         ("GMACs", _aligned([run.cost.gmacs for run in planned])),
@@ -138,7 +138,24 @@ def of_prices(found: Sequence[Price], fields: Sequence[str]) -> Group:
         " same model. As published: the official code runs each encoder of cross-attention over all"
         " the tokens it reads and throws the others' rows away, for the same output;"
         f" {SAME} where that changes nothing.",
+        *_reconstructed(found),
     )
+
+
+def _reconstructed(found: Sequence[Price]) -> list[str]:
+    """Of models whose layers are not known, but their number of parameters is."""
+    said = []
+    for price in found:
+        for preset in PRESETS.values():
+            made, stated = price.cost.parameters, preset.stated
+            if preset.made_of(price.cell.model) and price.classes == preset.classes:
+                said.append(
+                    f"{price.cell.model.title} with {made:,} parameters is a reconstruction to the"
+                    f" stated total of {stated / 1e6:g} M ({preset.source};"
+                    f" {made / stated - 1:+.2%}):"
+                    " its layers were not printed."
+                )
+    return said
 
 
 def of_measured(
@@ -185,11 +202,17 @@ def of_paper(points: Sequence[Point]) -> Group:
 
 def _named(found: Sequence[Price], fields: Sequence[str]) -> list[Column]:
     """The columns that say which cell it is."""
-    models, values = [price.cell.model for price in found], [price.cell.flat() for price in found]
+    cells = [price.cell for price in found]
     return [
-        ("strategy", [model.strategy for model in models]),
-        ("L_f", [model.layer for model in models]),
-        *((word(field), [str(plain(one[field])) for one in values]) for field in fields),
+        *(
+            [("model", models(cells))]
+            if len({one.model.family for one in cells}) > 1
+            else [
+                ("strategy", [one.model.strategy for one in cells]),
+                ("L_f", [one.model.layer for one in cells]),
+            ]
+        ),
+        *((word(field), [str(plain(value(one, field))) for one in cells]) for field in fields),
     ]
 
 

@@ -24,8 +24,7 @@ from mbt_cli.loss import Targets, loss, penalty
 from mbt_cli.memory import gradients, halved
 from mbt_cli.metrics import Figures
 from mbt_cli.mixup import draw, mixup
-from mbt_cli.model import build
-from mbt_cli.model.mbt import MBT
+from mbt_cli.model import Network, build
 from mbt_cli.progress import Log, Progress, State
 from mbt_cli.scoring import autocast, evaluate
 
@@ -37,7 +36,7 @@ ROWS_PER_EPOCH = 10
 class Fitted:
     """A trained model, at its best epoch."""
 
-    model: MBT
+    model: Network
     epoch: int
     """The best on validation, from 1."""
     validation: Figures
@@ -92,7 +91,7 @@ def fit(
     def learn(inputs: Mapping[str, Tensor], targets: Targets) -> Float[Tensor, ""]:
         """The gradients of a batch, and its loss; fewer clips at a time where memory is short."""
         seed = None
-        if model.spec.stochastic_depth:
+        if model.spec.draws:
             seed = int(drawn(how.seed, "drops", at.step).integers(2**63))
         while True:
             clips = at.micro_batch or how.batch_size
@@ -113,7 +112,7 @@ def fit(
 
     while at.step < steps:
         epoch, done = at.step // steps_per_epoch + 1, at.step % steps_per_epoch
-        order = places[drawn(how.seed, "order", epoch).permutation(len(places))]
+        order = data.shuffled(places, drawn(how.seed, "order", epoch))
         turns = order[: steps_per_epoch * how.batch_size].reshape(steps_per_epoch, -1)[done:]
         wanted = [
             Wanted(turn, windows(views, modalities, how.batch_size, how.seed, step))

@@ -6,21 +6,22 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mbt_cli.architecture import MBT
+from mbt_cli.architecture import MBT, AttendFusion, Model
 from mbt_cli.cost import (
     AS_PUBLISHED,
     COSTS,
     as_published,
+    attend_fusion_cost,
     cost,
     mbt_as_published,
     mbt_cost,
     overhead,
     tokens,
 )
-from mbt_cli.dataset import Synthetic, Views
+from mbt_cli.dataset import Features, Synthetic, Views, YouTube8M
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Experiment
-from mbt_cli.model import build, fusion
+from mbt_cli.model import MODELS, build, fusion
 from mbt_cli.model.count import counted, counted_model
 from mbt_cli.published import CLASSES as PAPER_CLASSES
 from mbt_cli.published import MODEL as PAPER
@@ -93,13 +94,83 @@ def test_it_is_for_three_modalities(name):
     agree(model, shapes)
 
 
+VECTORS = {"audio": (7, 3), "video": (11, 3)}
+DENSE = AttendFusion(widths=(13, 13, 5), attention_layers=2, attention_width=30, chunks=5,
+                     fused_widths=(23, 17))  # fmt: skip
+
+
+@pytest.mark.parametrize("block", ["plain", "residual", "gated"])
+@pytest.mark.parametrize("fusion", ["early", "late", "hybrid"])
+@pytest.mark.parametrize("tokens", ["chunks", "vectors", "one"])
+def test_it_is_for_attend_fusion(fusion, block, tokens):
+    """Of two modalities and of one, with attention in all encoders, in some and in none."""
+    for modalities, attended, layers, widths in product(
+        (("audio", "video"), ("video",)), ((), ("joint",), ("video",)), (0, 2), ((13, 13, 5), ())
+    ):
+        if layers and not widths:
+            continue
+        spec = replace(
+            DENSE, fusion=fusion, block=block, tokens=tokens, modalities=modalities, widths=widths,
+            attended=attended, attention_layers=layers, heads=2 + len(attended),
+            fused_widths=widths[::-1],
+        )  # fmt: skip
+        spec.check()
+        found = counted_model(spec, VECTORS, CLASSES)
+        assert found == attend_fusion_cost(spec.canonical(), VECTORS, CLASSES), spec
+        assert AS_PUBLISHED[spec.family](spec.canonical(), VECTORS, CLASSES) == found.macs
+
+
+def test_it_is_for_attend_fusion_of_every_form_of_features():
+    for form, kind in product(get_args(get_type_hints(Features)["form"]), ("chunks", "vectors")):
+        views = Features(form=form, segments=5)
+        one = Experiment(data=YouTube8M(views=views), model=replace(DENSE, tokens=kind))
+        assert counted(one, CLASSES) == cost(one, CLASSES)
+
+
+def test_attend_fusion_has_the_papers_72_million_parameters():
+    """Means and deviations, 4,716 classes; the sum written out."""
+    audio, video = (256 + 1) * 1024, (2048 + 1) * 1024
+    attention = 3 * 4 * (1024 + 1) * 1024
+    fused = (2048 + 1) * 4096 + (4096 + 1) * 4096 + (4096 + 1) * 4716
+    one = Experiment(data=YouTube8M(classes=4716), model=AttendFusion())
+    assert audio + video + 2 * attention + fused == 72_047_212
+    assert cost(one, 4716).parameters == counted(one, 4716).parameters == 72_047_212
+    assert abs(72_047_212 / 72e6 - 1) < 0.005
+
+
+def test_fully_connected_late_fusion_has_the_papers_341_million_parameters():
+    streams = (256 + 1) * 10_000 + (2048 + 1) * 10_000 + 2 * (10_000 + 1) * 10_000
+    fused = (20_000 + 1) * 4096 + (4096 + 1) * 4096 + (4096 + 1) * 4716
+    model = AttendFusion(widths=(10_000, 10_000), attention_layers=0)
+    one = Experiment(data=YouTube8M(classes=4716), model=model)
+    assert cost(one, 4716).parameters == counted(one, 4716).parameters == streams + fused
+    assert abs((streams + fused) / 341e6 - 1) < 0.005
+
+
+@pytest.mark.parametrize("name", [*FUSIONS, *OWN])
+def test_it_is_for_the_strategies_of_mbt_on_vectors(name):
+    for layer, many in product((0, 1, 2), (1, 3)):
+        shapes = {m: (values, many) for m, (values, _) in VECTORS.items()}
+        agree(model_of(fusion=name, fusion_layer=layer), shapes)
+
+
+def test_a_run_costs_what_the_classes_cost_that_it_learns():
+    for model in (DENSE, replace(SMALL.model, tubelet=(1, 1, 1))):
+        few = Experiment(data=YouTube8M(vocabulary=5, views=Features(segments=3)), model=model)
+        all_ = few.at("data.vocabulary", 0)
+        assert cost(few, 13) == cost(all_, 5) == counted(few, 13) == counted(few, 5)
+        assert as_published(few, 13) == as_published(all_, 5)
+        assert cost(few, 13) != cost(all_, 13)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_it_is_for_every_recipe(name):
     assert counted(recipe(name), CLASSES) == cost(recipe(name), CLASSES)
 
 
 def test_every_family_has_its_formulas():
-    assert set(COSTS) == set(AS_PUBLISHED) == {"mbt"}
+    families = {one.family for one in get_args(Model)}
+    assert set(COSTS) == set(AS_PUBLISHED) == set(MODELS) == families
 
 
 def test_a_line_nobody_reads_costs_nothing():

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from mbt_cli.architecture import MBT as Spec
+from mbt_cli.architecture import AttendFusion
 from mbt_cli.errors import MbtError
 from mbt_cli.loss import loss
 from mbt_cli.memory import gradients, halved
+from mbt_cli.model import build
 from mbt_cli.model.mbt import MBT
 
 B, C = 13, 5
@@ -25,9 +27,9 @@ def model(**changed):
     return MBT(spec, SHAPES, C).double().train()
 
 
-def found(one, clips, seed, targets):
+def found(one, clips, seed, targets, shapes=SHAPES):
     torch.manual_seed(3)
-    views = {m: torch.randn(B, *shape, dtype=torch.float64) for m, shape in SHAPES.items()}
+    views = {m: torch.randn(B, *shape, dtype=torch.float64) for m, shape in shapes.items()}
 
     def objective(views, targets):
         return loss(one(views), targets, True)
@@ -54,6 +56,26 @@ def test_however_a_batch_is_cut_its_gradients_are_the_same(clips, share, each):
     for name in whole:
         torch.testing.assert_close(parts[name], whole[name], rtol=1e-7, atol=1e-8)
     other = found(one, B, 12, targets)[1]
+    assert any((other[name] - whole[name]).abs().max() > 1e-3 for name in whole)
+
+
+@pytest.mark.parametrize("tokens", ["chunks", "vectors"])
+@pytest.mark.parametrize("clips", [1, 4, 12, 64])
+def test_so_it_is_where_outputs_of_fully_connected_layers_are_dropped(clips, tokens):
+    spec = AttendFusion(
+        fusion="hybrid", block="gated", widths=(7, 11), attention_layers=1, attention_width=15,
+        chunks=5, tokens=tokens, fused_widths=(17,), dropout=0.4,
+    )  # fmt: skip
+    torch.manual_seed(7)
+    shapes = {"audio": (5, 3), "video": (7, 3)}
+    one = build(spec, shapes, C).double().train()
+    targets = torch.rand(B, C, dtype=torch.float64)
+    value, whole = found(one, B, 11, targets, shapes)
+    again, parts = found(one, clips, 11, targets, shapes)
+    assert again.item() == pytest.approx(value.item(), rel=1e-8)
+    for name in whole:
+        torch.testing.assert_close(parts[name], whole[name], rtol=1e-7, atol=1e-8)
+    other = found(one, B, 12, targets, shapes)[1]
     assert any((other[name] - whole[name]).abs().max() > 1e-3 for name in whole)
 
 

@@ -34,13 +34,13 @@ def tokens(**sizes: int) -> dict[str, torch.Tensor]:
     return {name: torch.randn(B, n, D) for name, n in sizes.items()}
 
 
-def model(fusion: str, fusion_layer: int, depth: int = 4, **changes) -> MBT:
+def model(fusion: str, fusion_layer: int, depth: int = 4, shapes=SHAPES, **changes) -> MBT:
     fields = {
         "depth": depth, "width": D, "heads": HEADS, "mlp_ratio": 1.5, "bottlenecks": FSN,
         "tubelet": (2, 5, 7), "patch": (11, 5), "head_init": "xavier", "position_std": 1.0,
     }  # fmt: skip
     spec = Spec(fusion=fusion, fusion_layer=fusion_layer, **(fields | changes))
-    return MBT(spec, SHAPES, C).eval()
+    return MBT(spec, shapes, C).eval()
 
 
 def views(shapes=SHAPES) -> dict[str, torch.Tensor]:
@@ -199,6 +199,20 @@ def test_a_modality_depends_on_another_just_where_the_wiring_says_so(fusion, fus
         for other, view in clip.items():
             depends = view.grad is not None and bool(view.grad.any())
             assert depends == (other in after[modality]), (modality, other)
+
+
+@pytest.mark.parametrize("many", [1, 7])
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_so_it_is_where_the_tokens_are_feature_vectors(fusion, many):
+    shapes = {"audio": (5, many), "video": (13, many)}
+    for fusion_layer in (0, 2, 3):
+        m = model(fusion, fusion_layer, shapes=shapes)
+        after = reach(layers(fusion, fusion_layer, 4, TWO), TWO)
+        for modality in TWO:
+            clip = {name: view.requires_grad_() for name, view in views(shapes).items()}
+            m(clip)[modality].square().sum().backward()
+            depends = {o for o, view in clip.items() if view.grad is not None and view.grad.any()}
+            assert depends == after[modality]
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)

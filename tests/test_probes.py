@@ -57,7 +57,7 @@ class Held(Clips):
         random = np.random.default_rng(0)
         splits = ["test"] * TEST + ["validation"] * VALIDATION
         entries = tuple(
-            Entry(str(i), Path(), split, (i % C,), 0.0, 0.23, groups[i % len(groups)])
+            Entry(str(i), Path(), split, (i % C,), 0.0, 0.23, group=groups[i % len(groups)])
             for i, split in enumerate(splits)
         )
         super().__init__(Manifest(entries, ("a", "b", "c"), multi_label=False, fingerprint=""), {})

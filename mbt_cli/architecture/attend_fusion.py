@@ -47,12 +47,16 @@ class AttendFusion:
     tokens: Literal["chunks", "vectors", "one"] = "chunks"
     """What attends to what, which the paper leaves open. "chunks": queries, keys and values of the
     one vector of a stream, each cut into `chunks` parts. "vectors": the vectors of a view, which
-    are mean and deviation, or the segments of a video; the encoder's output is their mean. "one":
-    the vector to itself, a softmax over one key: the identity, but for two projections."""
+    are mean and deviation, or the segments of a video. Each goes through the encoder by itself,
+    where nothing attends too, and the encoder's output is their mean. "one": the vector to itself,
+    a softmax over one key: the identity, but for two projections."""
     chunks: int = 16
     """Parts of a query, key or value that attend to one another."""
     fused_widths: tuple[int, ...] = (4096, 4096)
     """Of the fully connected layers after the encoders, before the classifier."""
+    head_bias: float = 0.0
+    """Initial bias of the classifier. Of thousands of classes most are rare: at -7 each starts at a
+    chance of 0.1 %, and few steps are needed to get there."""
     dropout: float = 0.4
     """Share of a fully connected layer's outputs that are zero in training (the paper: 0.4)."""
 
@@ -65,6 +69,18 @@ class AttendFusion:
     def attends(self, stream: str) -> bool:
         """Whether a stream's encoder has attention."""
         return self.attention_layers > 0 and (not self.attended or stream in self.attended)
+
+    def vectors(self, stream: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
+        """How many vectors a stream's encoder is given of views of these shapes (c, n), and of how
+        many values: each of a view, or all of them side by side."""
+        views = [shapes[m] for m in (self.modalities if stream == JOINT else (stream,))]
+        if self.tokens == "vectors":
+            return views[0][1], sum(values for values, _ in views)
+        return 1, sum(values * many for values, many in views)
+
+    def encoded(self, inputs: int) -> int:
+        """Values of what an encoder makes of vectors of so many."""
+        return self.widths[-1] if self.widths else inputs
 
     @property
     def strategy(self) -> str:
@@ -86,6 +102,22 @@ class AttendFusion:
     def layer(self) -> str:
         """It has no L_f."""
         return ""
+
+    @property
+    def level(self) -> str:
+        """What it is called where it is a level."""
+        return self.strategy
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Fields that it has no value of: along these it is a level, not a point."""
+        names = ("attention_width", "heads", "tokens", "chunks")
+        attends = any(self.attends(stream) for stream in self.streams)
+        return () if attends else tuple(f"model.{name}" for name in names)
+
+    def removal(self, modality: str) -> str:
+        """What is done where a modality is removed, in few words."""
+        return f"zeros in place of what was made of {modality}"
 
     @property
     def exchanges(self) -> bool:
@@ -158,6 +190,13 @@ class AttendFusion:
                     f"attend_fusion takes feature vectors, but a view of {modality} has the shape"
                     f" {shapes[modality]}: ask it of a recipe of features, such as youtube8m."
                 )
+        numbers = {m: shapes[m][1] for m in self.modalities}
+        if self.tokens == "vectors" and JOINT in self.streams and len({*numbers.values()}) > 1:
+            raise MbtError(
+                "model.tokens=vectors puts the vectors of all modalities side by side, but their"
+                f" views have not as many of them: {numbers}. Take model.fusion=late or"
+                " model.tokens=chunks."
+            )
 
     def canonical(self) -> "AttendFusion":
         """One form for all spellings of the same model: a modality alone has nothing to fuse, and
@@ -172,10 +211,40 @@ class AttendFusion:
             fresh = AttendFusion()
             return replace(
                 mine, attention_layers=0, attended=(), attention_width=fresh.attention_width,
-                heads=fresh.heads, tokens=fresh.tokens, chunks=fresh.chunks,
+                heads=fresh.heads, chunks=fresh.chunks,
+                tokens="vectors" if self.tokens == "vectors" else fresh.tokens,
             )  # fmt: skip
         every = alone or attended == self.streams
         return replace(
             mine, attended=() if every else tuple(sorted(attended)),
             chunks=self.chunks if self.tokens == "chunks" else AttendFusion.chunks,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model whose number of parameters a paper states."""
+
+    model: AttendFusion
+    stated: int
+    """Parameters, as printed."""
+    classes: int
+    """Of its classifier; it is given means and deviations (MF+STD)."""
+    source: str
+
+    def made_of(self, model: object) -> bool:
+        """Whether a model is this one, whatever it starts from and drops."""
+        mine = self.model.canonical()
+        return isinstance(model, AttendFusion) and mine == replace(
+            model.canonical(), head_bias=mine.head_bias, dropout=mine.dropout
+        )
+
+
+PRESETS = {
+    "attend_fusion_72m": Preset(AttendFusion(), 72_000_000, 4716, "Awan et al. 2024, abstract"),
+    "fc_late_341m": Preset(
+        AttendFusion(widths=(10_000, 10_000), attention_layers=0),
+        341_000_000, 4716, "Awan et al. 2024, abstract",
+    ),
+}  # fmt: skip
+"""Reconstructions to the stated totals, within 0.5 %."""

@@ -72,6 +72,8 @@ class MBT:
     the first layer, kept branches are not rescaled (as in the official code; the paper has 0.3)."""
     position_std: float = 0.02
     """Standard deviation of the initial position embeddings."""
+    head_bias: float = 0.0
+    """Initial bias of the classifier."""
     head_init: Literal["zeros", "xavier"] = "zeros"
     """Initial weights of the classifier; the official code has zeros."""
 
@@ -85,6 +87,20 @@ class MBT:
     def layer(self) -> str:
         """L_f, as a table has it."""
         return str(self.fusion_layer)
+
+    @property
+    def level(self) -> str:
+        """What it is called where it is one."""
+        return "late fusion"
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Fields that it has no value of: along these it is a level, not a point."""
+        return ("model.fusion_layer", "model.bottlenecks") if self.fusion == "late" else ()
+
+    def removal(self, modality: str) -> str:
+        """What is done where a modality is removed, in few words."""
+        return f"no tokens of {modality}; the answer is the others'"
 
     @property
     def exchanges(self) -> bool:

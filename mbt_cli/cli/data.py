@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mbt_cli.cli.options import HERE, Metadata, Results, Settings, setting
-from mbt_cli.dataset import Data, Synthetic
+from mbt_cli.dataset import Data, Rendered
 from mbt_cli.errors import MbtError, Stopped, UnknownName
 from mbt_cli.recipes import recipe
 
@@ -141,6 +141,6 @@ def _spec(name: str, settings: list[str] | None) -> Data:
     for field, value in map(setting, settings or []):
         base = base.at(field, value)
     base.data.check()
-    if isinstance(base.data, Synthetic):
+    if isinstance(base.data, Rendered):
         raise MbtError("The recipe synthetic renders its own clips: there is nothing to look for.")
     return base.data

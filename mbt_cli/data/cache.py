@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import groupby
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,19 @@ import numpy as np
 
 from mbt_cli import settings
 from mbt_cli.data.clips import MIDDLE, Batch, Clips, Wanted
+from mbt_cli.data.fault import ClipError
+from mbt_cli.data.glance import glance
 from mbt_cli.data.manifest import Entry, Manifest
-from mbt_cli.dataset import Viewed
+from mbt_cli.dataset import Features, Viewed
 from mbt_cli.files import sweep, whole, write, writing
 
 READ = 1
 ROOMS = ("clip", "fault", "media", "span", "pictures", "sound", "views", "excerpt")
 """The code that makes views of clips."""
+ROOMS_OF_FEATURES = ("fault", "tfrecord", "example", "features")
+"""The code that makes views of records."""
+PART = 256
+"""Records of a shard that are read together."""
 BLOCK = 2**20
 """Bytes of zeros at a time."""
 
@@ -39,8 +46,10 @@ class Arrays:
 
 Place = tuple[int, Entry]
 """A clip, and where it stands in the manifest."""
-Fill = Callable[[Arrays, Sequence[Place]], Iterator[tuple[int, Any]]]
-"""Reads clips, here or elsewhere (`read` each): the place of each in the sequence, and what `read`
+Part = Sequence[Place]
+"""Clips that are read together: one alone, or some records of a shard."""
+Fill = Callable[[Arrays, Sequence[Part]], Iterator[tuple[int, Any]]]
+"""Reads parts, here or elsewhere (`read` each): the place of each in the sequence, and what `read`
 gave, or the error that its process died of."""
 
 
@@ -53,7 +62,8 @@ def root() -> Path:
 
 def folder_of(manifest: Manifest, views: Viewed) -> Path:
     """Where the views of these clips belong."""
-    seen = {"clips": manifest.fingerprint, "code": code(ROOMS), **settings.plain(_cut(views))}
+    rooms = ROOMS_OF_FEATURES if isinstance(views, Features) else ROOMS
+    seen = {"clips": manifest.fingerprint, "code": code(rooms), **settings.plain(_cut(views))}
     return root() / "views" / settings.digest(seen)
 
 
@@ -77,10 +87,14 @@ def fill(manifest: Manifest, views: Viewed, folder: Path, do: Fill) -> None:
     _lay_out(folder / "state.npy", (n,), np.uint8)
     state = np.load(folder / "state.npy", mmap_mode="r")
     todo = [(i, entry) for i, entry in enumerate(manifest.entries) if state[i] != READ]
-    left_out = {}
-    for place, why in do(Arrays(folder, views), todo):
-        if why is not None:
-            left_out[todo[place][1].name] = str(why)
+    parts = _parts(todo, views)
+    left_out: dict[str, str] = {}
+    for place, found in do(Arrays(folder, views), parts):
+        of = parts[place]
+        whys = found if isinstance(found, list) else [found] * len(of)
+        left_out |= {
+            entry.name: str(why) for (_, entry), why in zip(of, whys, strict=True) if why
+        }
     write(folder / "ready.json", {"left_out": dict(sorted(left_out.items()))})
 
 
@@ -98,19 +112,22 @@ def complete(folder: Path) -> bool:
     return ready.exists() and not json.loads(ready.read_text())["left_out"]
 
 
-def read(arrays: Arrays, place: Place) -> str | None:
-    """Decodes a clip into the arrays; the reason where it cannot be."""
-    from mbt_cli.data.clip import ClipError
-    from mbt_cli.data.excerpt import excerpt
-
-    i, entry = place
-    try:
-        found = excerpt(entry, arrays.views, dict.fromkeys(arrays.views.dtypes, MIDDLE))
-    except ClipError as error:
-        return str(error)
-    for name, value in {**found, "state": READ}.items():  # the state last: then it is whole
-        np.load(arrays.folder / f"{name}.npy", mmap_mode="r+")[i] = value
-    return None
+def read(arrays: Arrays, part: Part) -> list[str | None]:
+    """Reads some clips into the arrays; for each, the reason where it cannot be."""
+    whys: list[str | None] = []
+    found: dict[int, dict[str, np.ndarray]] = {}
+    for place, entry in part:
+        try:
+            found[place] = glance(entry, arrays.views, dict.fromkeys(arrays.views.dtypes, MIDDLE))
+            whys.append(None)
+        except ClipError as error:
+            whys.append(str(error))
+    if not found:
+        return whys
+    for name in (*arrays.views.dtypes, "state"):  # the state last: then they are whole
+        values = READ if name == "state" else np.stack([views[name] for views in found.values()])
+        np.load(arrays.folder / f"{name}.npy", mmap_mode="r+")[[*found]] = values
+    return whys
 
 
 class Cached(Clips):
@@ -125,6 +142,14 @@ class Cached(Clips):
     def batches(self, wanted: Iterable[Wanted]) -> Generator[Batch]:
         for one in wanted:
             yield Batch(one.places, {m: self.arrays[m][one.places] for m in one.at})
+
+
+def _parts(places: Sequence[Place], views: Viewed) -> list[Part]:
+    """Records of one shard together."""
+    if not isinstance(views, Features):
+        return [[place] for place in places]
+    shards = (list(of) for _, of in groupby(places, key=lambda place: place[1].path))
+    return [of[start : start + PART] for of in shards for start in range(0, len(of), PART)]
 
 
 def _cut(views: Viewed) -> Viewed:

@@ -7,6 +7,7 @@ in `stream.py` (files, decoded when they are needed).
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from jaxtyping import Float32, Int64
 
 from mbt_cli.data.manifest import Manifest
 
+MIXED = 8
+"""Shards whose records are mixed with each other in an epoch."""
 MIDDLE = 0.5
 """Where in a clip its one span lies, where it has no other."""
 
@@ -60,6 +63,20 @@ class Clips(ABC):
             if entry.split == split and entry.name not in self.left_out
         ]
         return np.array(kept, dtype=np.int64)
+
+    def shuffled(
+        self, places: Int64[np.ndarray, " n"], random: np.random.Generator
+    ) -> Int64[np.ndarray, " n"]:
+        """The order in which an epoch takes them, from wherever they are read. Records of shards
+        are mixed with those of a few shards, and these follow each other in an order drawn anew:
+        disks read thousands of shards nearly from end to end."""
+        mixed = places[random.permutation(len(places))]
+        if not self.manifest.of_records:
+            return mixed
+        shards: dict[Path, int] = {}
+        of = [shards.setdefault(self.manifest.entries[p].path, len(shards)) for p in places]
+        turn = dict(zip(places.tolist(), random.permutation(len(shards))[of] // MIXED, strict=True))
+        return mixed[np.argsort([turn[place] for place in mixed.tolist()], kind="stable")]
 
     def labels(self, places: Int64[np.ndarray, " b"]) -> Float32[np.ndarray, "b c"]:
         """The labels of some clips, multi-hot."""

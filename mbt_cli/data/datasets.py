@@ -16,7 +16,16 @@ from mbt_cli.data import (
 )
 from mbt_cli.data.listing import Listing
 from mbt_cli.data.shelf import Shelf
-from mbt_cli.dataset import AudioSet, Data, EpicKitchens, GridCorpus, Kinetics, Moments, VGGSound
+from mbt_cli.dataset import (
+    AudioSet,
+    Data,
+    EpicKitchens,
+    GridCorpus,
+    Kinetics,
+    Moments,
+    VGGSound,
+    YouTube8M,
+)
 from mbt_cli.words import count
 
 LISTINGS: dict[str, Callable[[Any, Shelf], Listing]] = {
@@ -57,6 +66,8 @@ def classes_of(spec: Data) -> int | None:
             return kinetics.CLASSES
         case Moments():
             return moments.CLASSES
+        case YouTube8M():
+            return spec.classes
         case GridCorpus():
             return len(grid_corpus.WORDS[spec.target])
         case _:

@@ -16,6 +16,12 @@ REASONS = {
     "out_of_file": "The clip lies past the end of the file's pictures or of its sound.",
     "no_video": "There are no moving pictures in the file.",
     "no_audio": "There is no sound in the file.",
+    "no_tfrecord": "The file is no TFRecord: it has no valid header anywhere.",
+    "torn": "The shard ends, or a header in it is damaged: so many bytes cannot be read.",
+    "checksum": "The checksum of the record does not fit its data.",
+    "malformed": "The record is no example, or does not hold what it should.",
+    "wrong_kind": "The record is of another level than data.level.",
+    "class_out_of_range": "The record has a class that is not below data.classes.",
 }
 """Where several hold, the first one is said: so `no_audio` means that all else is well."""
 

@@ -45,8 +45,10 @@ class Listing:
     class_list: str
     """The name of the list of classes with its version, as `class_list` gives it."""
     multi_label: bool
-    heads: Mapping[str, int] = field(default_factory=dict)
+    tagging: bool = False
     """As in `Manifest`."""
+    heads: Mapping[str, int] = field(default_factory=dict)
+    """The same."""
     official: Mapping[str, int] = field(default_factory=dict)
     """Clips of each split in the dataset's official metadata, where that is known; the official
     training clips count as `train`, before any are taken from them for validation."""

@@ -1,7 +1,8 @@
 """Which clips there are: where each lies, its labels, its split. No torch, no media."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from mbt_cli.task import Task
 SPLITS = ("train", "validation", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One clip of a dataset."""
 
@@ -24,10 +25,10 @@ class Entry:
     """Where the clip begins in its file, in seconds."""
     end_s: float | None = None
     """Where it ends in its file; None where that is not known, and need not be."""
-    offset: int = 0
-    """Byte of its file where its record begins; 0 where the file is the clip."""
     group: str = ""
     """What it was cut from (a video, a participant): clips of one group are not independent."""
+    offset: int = 0
+    """Byte of its file where its record begins; 0 where the file is the clip."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,27 @@ class Manifest:
     def task(self) -> Task:
         """What is asked of its clips."""
         return Task(self.classes, self.multi_label, self.tagging, self.groups, self.heads)
+
+    def first(self, classes: int) -> "Manifest":
+        """The same clips, of whose labels only those of the first so many classes are known; it
+        keeps its fingerprint, for no clip is another."""
+        if classes == len(self.classes):
+            return self
+        known = self.classes[:classes]
+        return replace(
+            self,
+            entries=tuple(
+                replace(entry, labels=tuple(label for label in entry.labels if label < classes))
+                for entry in self.entries
+            ),
+            classes=known,
+            groups={name: tuple(c for c in of if c in known) for name, of in self.groups.items()},
+        )
+
+    @cached_property
+    def of_records(self) -> bool:
+        """Whether clips are records of shards, many of them in a file."""
+        return any(entry.offset for entry in self.entries)
 
     def count(self, split: str) -> int:
         """Clips in a split."""

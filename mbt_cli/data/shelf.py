@@ -1,4 +1,4 @@
-"""What lies below the data folder: media by their names, metadata by theirs; one walk, no stats."""
+"""What lies below the data folder: media, shards, metadata by their names; one walk, no stats."""
 
 import filecmp
 import os
@@ -13,6 +13,9 @@ from mbt_cli.errors import MbtError
 MEDIA = frozenset({".mp4", ".mkv", ".webm", ".avi", ".mov", ".mpg", ".mpeg", ".m4v", ".flv", ".wmv",
                    ".ts", ".3gp", ".ogv", ".mxf"})  # fmt: skip
 """Containers of pictures with sound, in small letters; none that usually hold sound alone."""
+
+SHARDS = frozenset({".tfrecord", ".tfrecords"})
+"""Files of many records of features."""
 
 TABLES = frozenset({".csv", ".txt", ".json"})
 """What metadata come as."""
@@ -53,11 +56,14 @@ class Shelf:
         self.shelves = root if metadata is None or self.given else metadata
         self._stems: dict[str, str] = {}
         self._media: list[str] = []
+        self._shards: list[str] = []
         self._tables: dict[str, list[Path]] = defaultdict(list)
         unreadable: list[str] = []
         for below, name, ending in _walk(root, unreadable):
             if ending in MEDIA:
                 self._put(below, name, name[: -len(ending)])
+            elif ending in SHARDS:
+                self._shards.append(below + name)
             elif self.shelves == root:
                 self._tables[name.split(".")[0]].append(root / below / name)
         if self.shelves != root:
@@ -93,6 +99,11 @@ class Shelf:
     def media(self) -> tuple[str, ...]:
         """All clips, as paths below the root with `/`, sorted."""
         return tuple(sorted(self._media))
+
+    @cached_property
+    def shards(self) -> tuple[str, ...]:
+        """All shards, in the same form."""
+        return tuple(sorted(self._shards))
 
     @cached_property
     def _beginnings(self) -> set[str]:
@@ -169,7 +180,7 @@ def _walk(root: Path, unreadable: list[str]) -> Iterator[tuple[str, str, str]]:
                     if name.startswith("."):
                         continue
                     ending = name[i:].lower() if (i := name.rfind(".")) > 0 else ""
-                    wanted = ending in MEDIA or ending in TABLES
+                    wanted = ending in MEDIA or ending in TABLES or ending in SHARDS
                     # A link to a file is not looked at: that would be a stat for each.
                     if entry.is_dir(follow_symlinks=False) or (not wanted and entry.is_dir()):
                         folders.append((f"{below}{name}/", above | {place}))

@@ -4,7 +4,9 @@
 
 Columns: name, split, labels, group, path (below the header's root; none where there is no file),
 listed_start_s and listed_end_s (of the clip in the video it was cut from), start_s and end_s (of
-what can be used in the file), used, short, and all that `probe.Probe` says of the file.
+what can be used in the file), used, short, and all that `probe.Probe` says of the file. Of records
+in shards: name, split, labels, group, path, offset (byte of the shard), start_s and end_s (of the
+clip in its video), hash (the record's own checksum), used, reason, detail.
 """
 
 import json
@@ -40,6 +42,11 @@ class Snapshot:
     def root(self) -> Path:
         return Path(self.header["root"])
 
+    @property
+    def of_records(self) -> bool:
+        """Whether clips are records of shards."""
+        return "offset" in self.table
+
     @cached_property
     def used(self) -> pd.DataFrame:
         """The rows of clips that runs are given."""
@@ -57,7 +64,10 @@ class Snapshot:
             (name, split, tuple(map(int, labels)), content, f"{start:.3f}", f"{end:.3f}")
             for name, split, labels, content, start, end in rows
         ]
-        return fingerprint((*self.header["classes"], *self.header["heads"].items(), *clips))
+        classes = self.header["classes"]
+        if self.of_records:  # their classes are numbers, whatever vocabulary is at hand
+            classes = [len(classes)]
+        return fingerprint((*classes, *self.header["heads"].items(), *clips))
 
     @property
     def manifest(self) -> Manifest:
@@ -65,17 +75,22 @@ class Snapshot:
         those that were left out on purpose."""
         wanted = self.table[self.table["used"] | (self.table["reason"] != "")]
         rows = zip(*(self.used[name] for name in _OF_ENTRY), strict=True)
+        offsets = self.used["offset"] if self.of_records else [0] * len(self.used)
+        paths = {path: self.root / path for path in self.used["path"].unique()}
         entries = tuple(
             Entry(
-                name, self.root / path, split, tuple(map(int, labels)), float(start), float(end),
-                group,
+                name, paths[path], split, tuple(map(int, labels)), float(start), float(end),
+                group, int(offset),
             )
-            for name, path, split, labels, start, end, group in rows
+            for (name, path, split, labels, start, end, group), offset in zip(
+                rows, offsets, strict=True
+            )
         )  # fmt: skip
         return Manifest(
             entries=entries,
             classes=tuple(self.header["classes"]),
             multi_label=self.header["multi_label"],
+            tagging=self.header.get("tagging", False),
             fingerprint=self.fingerprint,
             heads=dict(self.header["heads"]),
             expected={split: int((wanted["split"] == split).sum()) for split in SPLITS},
@@ -164,9 +179,10 @@ def frozen(results: Path) -> Iterator[Path]:
 
 
 def asked(data: Data) -> dict[str, Any]:
-    """What of a dataset's settings decides which clips there are: all but the views."""
+    """What of a dataset's settings decides which clips there are: all but what is asked of them."""
     plain = settings.plain(replace(data, fingerprint=""))
-    return {name: value for name, value in plain.items() if name not in ("views", "fingerprint")}
+    return {name: value for name, value in plain.items() if name not in _OF_RUNS}
 
 
+_OF_RUNS = ("views", "vocabulary", "fingerprint")
 _OF_ENTRY = ("name", "path", "split", "labels", "start_s", "end_s", "group")

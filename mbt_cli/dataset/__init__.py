@@ -16,12 +16,14 @@ from mbt_cli.dataset.views import FEATURES, Features, Views
 
 __all__ = [
     "FEATURES", "AudioSet", "Csv", "Data", "EpicKitchens", "Features", "Folder", "GridCorpus",
-    "Kinetics", "Moments", "Synthetic", "SyntheticFeatures", "VGGSound", "Viewed", "Views",
-    "YouTube8M",
+    "Kinetics", "Moments", "Rendered", "Synthetic", "SyntheticFeatures", "VGGSound",
+    "Viewed", "Views", "YouTube8M",
 ]  # fmt: skip
 
 Viewed = Views | Features
 """What the model is given of a clip."""
+Rendered = Synthetic | SyntheticFeatures
+"""Datasets that this tool makes itself."""
 Data = (
     Synthetic | GridCorpus | AudioSet | VGGSound | EpicKitchens | Kinetics | Moments | Folder | Csv
     | YouTube8M | SyntheticFeatures

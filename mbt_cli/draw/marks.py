@@ -46,6 +46,8 @@ class Mark:
     """GMACs in the form of the official code."""
     silent: bool
     """Fusion by name that can exchange nothing."""
+    parameters: int = 0
+    """Of its model."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from mbt_cli.model import build
 
 def counted(experiment: Experiment, classes: int) -> Cost:
     """Parameters and multiply-accumulates of one clip, one view, as torch counts them."""
-    return counted_model(experiment.model, experiment.data.views.shapes, classes)
+    learned = experiment.learns(classes)
+    return counted_model(experiment.model, experiment.data.views.shapes, learned)
 
 
 def counted_model(model: Model, shapes: Shapes, classes: int) -> Cost:

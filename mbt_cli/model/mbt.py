@@ -151,7 +151,7 @@ def initialise(model: MBT, spec: architecture.MBT) -> None:
         nn.init.zeros_(model.head.weight)
     else:
         nn.init.xavier_uniform_(model.head.weight)
-    nn.init.zeros_(model.head.bias)
+    nn.init.constant_(model.head.bias, spec.head_bias)
 
 
 def lecun_normal_(linear: nn.Linear) -> None:

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mbt_cli.model.masks import DropPath
+
 Queries = Float[Tensor, "b n d"]
 Context = Float[Tensor, "b m d"]
 
@@ -81,23 +83,3 @@ class Block(nn.Module):
 def drop_path(chance: float) -> nn.Module:
     """Nothing at all where no branch is ever dropped."""
     return DropPath(chance) if chance else nn.Identity()
-
-
-class DropPath(nn.Module):
-    """Stochastic depth as in the official code: in training a mask a clip, no rescaling.
-
-    Where x is `part` of a batch (its first clip, all clips of the batch), masks are drawn for the
-    whole batch: from one state of the generator every part draws what the batch would.
-    """
-
-    def __init__(self, chance: float) -> None:
-        super().__init__()
-        self.chance = chance
-        self.part: tuple[int, int] | None = None
-
-    def forward(self, x: Queries) -> Queries:
-        if not self.training:
-            return x
-        first, whole = self.part or (0, len(x))
-        kept = x.new_empty(whole, 1, 1).bernoulli_(1 - self.chance)
-        return x * kept[first : first + len(x)]
