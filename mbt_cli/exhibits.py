@@ -123,12 +123,22 @@ def measures(frame: pd.DataFrame) -> Table:
     shown = [name for name in SHOWN if not frame[name].isna().all()]
     columns = [*(Column(name) for name in names), Column("n", number=True)]
     columns += [Column(f"test {SHOWN[name]}", number=True) for name in shown]
+    columns += [Column("parameters", number=True), Column("GMACs", number=True),
+                Column("ms a clip", number=True)]  # fmt: skip
     rows = [
-        Row((*(str(row[name]) for name in (*names, "n")), *(_pair(row, name) for name in shown)),
-            strong=bool(row["chosen"]))
+        Row(
+            (
+                *(str(row[name]) for name in (*names, "n")), *(_pair(row, name) for name in shown),
+                f"{row['parameters']:,}", f"{row['GMACs']:#.3g}", _number(row["ms a clip"], 2),
+            ),
+            strong=bool(row["chosen"]),
+        )
         for row in _rows(frame)
     ]  # fmt: skip
-    return Table(tuple(columns), tuple(rows), "Mean ± spread over n seeds.")
+    return Table(tuple(columns), tuple(rows), (
+        "Mean ± spread over n seeds. ms a clip: median of forward passes over one, at the end of"
+        " each run and beside whatever ran there too; mbt-cli flops --measure is exact."
+    ))  # fmt: skip
 
 
 def groups(study: Study, frame: pd.DataFrame) -> Table:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +14,19 @@ from mbt_cli.errors import Unwritable
 from mbt_cli.executors import Died
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.metrics import Figures
+from mbt_cli.pace import Pace, pace
 from mbt_cli.record import Record
 from mbt_cli.runs import FINISHED, RUNNING, Run
 from mbt_cli.source import Source
 from mbt_cli.tagging import Pruned
 
 if TYPE_CHECKING:
+    from mbt_cli.model import Network
     from mbt_cli.progress import State
     from mbt_cli.tally import Scored
 
+PACE_S = 0.1
+"""How long forward passes are timed at the end of a run, if ten of them do not take longer."""
 LEAST_PAUSE = 50
 """Between two checkpoints, over the time that one takes."""
 
@@ -113,8 +117,22 @@ def _fitted(job: Job, record: Record, data: Clips, log: "_Log", state: "State | 
     )
     keep(record, Evaluation(), done, data)
     took = {"seconds": fitted.seconds, "micro_batch": fitted.micro_batch, "lost": data.lost}
+    took |= {"latency": asdict(_pace(fitted.model, job))}
     record.finish(job.keep, **took, epoch=fitted.epoch, validation=fitted.validation)
     return Result(done.figures, fitted.seconds)
+
+
+def _pace(model: "Network", job: Job) -> Pace:
+    """Of the trained model where it was trained, whatever runs there beside it."""
+    import torch
+
+    from mbt_cli.scoring import autocast
+
+    one, model = job.experiment, model.eval()
+    shapes = one.data.views.shapes
+    views = {m: torch.zeros(1, *shapes[m], device=job.device) for m in model.spec.modalities}
+    with torch.inference_mode(), autocast(one.training, job.device):
+        return pace(model, views, job.device, PACE_S)
 
 
 def keep(record: Record, how: Evaluation, done: "Scored", data: Clips) -> None:

@@ -36,6 +36,8 @@ def table(found: Findings) -> pd.DataFrame:
                 row |= _numbers(f"{group} {figure}", cell.test("groups", group, figure))
         times = [run.status["seconds"] for run in cell.runs if "seconds" in run.status]
         row["seconds"] = _numbers("", times)[""]
+        paces = [run.status["latency"]["median_ms"] for run in cell.runs if "latency" in run.status]
+        row["ms a clip"] = _numbers("", paces)[""]
         rows.append(row | {"silent": cell.silent, "chosen": cell is found.best})
     return pd.DataFrame(rows)
 

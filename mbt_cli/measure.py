@@ -4,12 +4,10 @@ One clip (batch 1) in evaluation mode, without gradients, in the precision of th
 """
 
 import ctypes
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import quantiles
 from typing import Any, cast
 
 from mbt_cli.errors import MbtError
@@ -17,10 +15,6 @@ from mbt_cli.executors import Died, Local
 from mbt_cli.experiment import Experiment
 from mbt_cli.prices import Price
 
-WARM_UP = 3
-"""Passes before the first that counts."""
-LEAST, MOST, ENOUGH_S = 10, 500, 2.0
-"""Passes that count, at least and at most; between these, as many as fit into so many seconds."""
 MIB = 2**20
 
 
@@ -98,10 +92,11 @@ def measure(job: Job, _emit: Callable[[Any], None]) -> Measured:
 
     from mbt_cli.environment import environment
     from mbt_cli.model import build
+    from mbt_cli.pace import pace
     from mbt_cli.scoring import autocast
 
     torch.set_num_threads(job.threads)
-    spec, shapes, wait = job.cell.model, job.cell.data.views.shapes, _waiter(job.device)
+    spec, shapes = job.cell.model, job.cell.data.views.shapes
     views = {m: torch.randn(1, *shapes[m], device=job.device) for m in spec.modalities}
     small = spec.smallest
     with torch.inference_mode(), autocast(job.cell.training, job.device):
@@ -109,24 +104,11 @@ def measure(job: Job, _emit: Callable[[Any], None]) -> Measured:
         build(small, shapes, job.classes).to(job.device).eval()(views)
         peak = memory_watch(job.device)
         model = build(spec, shapes, job.classes).to(job.device).eval()
-
-        def passed() -> float:
-            wait()
-            began = time.perf_counter()
-            model(views)
-            wait()
-            return time.perf_counter() - began
-
-        for _ in range(WARM_UP):
-            passed()
-        times = [passed() for _ in range(LEAST)]
-        while len(times) < MOST and sum(times) < ENOUGH_S:
-            times.append(passed())
+        took = pace(model, views, job.device)
     grown = peak() / MIB
-    q1, median, q3 = (1e3 * q for q in quantiles(times, n=4, method="inclusive"))
     where = environment(job.device)
     return Measured(
-        median_ms=median, q1_ms=q1, q3_ms=q3, passes=len(times), peak_mib=grown,
+        **asdict(took), peak_mib=grown,
         device=job.device, device_name=where["device_name"], threads=where["threads"],
         torch=where["versions"]["torch"], precision=job.cell.training.precision,
     )  # fmt: skip
@@ -153,15 +135,6 @@ def memory_watch(device: str) -> Callable[[], int]:
         return lambda: _highest() - before
     resident = _status("VmRSS")
     return lambda: _status("VmHWM") - resident
-
-
-def _waiter(device: str) -> Callable[[], None]:
-    """Waits until the device has done what it was told."""
-    import torch
-
-    if device.startswith("cuda"):
-        return lambda: torch.cuda.synchronize(device)
-    return torch.mps.synchronize if device == "mps" else lambda: None
 
 
 def _status(name: str) -> int:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mbt_cli import document, sights
 from mbt_cli.cost import as_published
 from mbt_cli.courses import courses
-from mbt_cli.draw import bill, curves, learning
+from mbt_cli.draw import bill, curves, learning, size
 from mbt_cli.draw import gains as gained
 from mbt_cli.draw import probes as probed
 from mbt_cli.draw.marks import Axis, Mark
@@ -19,7 +19,7 @@ from mbt_cli.draw.probes import Drops
 from mbt_cli.draw.shades import Shade
 from mbt_cli.findings import Cell, Findings
 from mbt_cli.gains import gains
-from mbt_cli.ghosts import Comparison, comparison
+from mbt_cli.ghosts import Comparison, comparison, sizes
 from mbt_cli.names import plain, value, word
 from mbt_cli.sheet import legible, save
 from mbt_cli.study import Study
@@ -28,6 +28,9 @@ AXES = {
     "model.fusion_layer": ("$L_f$", "the number of layers before fusion starts"),
     "model.bottlenecks": ("$B$", "the number of bottleneck tokens"),
 }
+
+
+_PAPER_F1 = "Which F1 the published one is, its abstract does not say."
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ def plates(found: Findings, drops: Drops | None = None) -> dict[str, Plate]:
             _both(sights.costs(marks), sights.published(printed)),
             partial(bill.cost_along, marks, axis, title, _shades(printed)),
         )
+    if study.data.tagging and len({cell.cost.parameters for cell in found.cells}) > 1:
+        shown["size"] = _size(found, marks, axis)
     if study.data.groups and not study.data.task.wide:  # of top classes no AUC is known
         groups = study.data.groups
         panels = {(g, meaning(study, g)): _of_group(found, marks, g) for g in groups}
@@ -101,7 +106,8 @@ def plates(found: Findings, drops: Drops | None = None) -> dict[str, Plate]:
 def unlike(found: Findings) -> list[str]:
     """Why published numbers of the study's question are not in its figures, a sentence a series."""
     measures = [found.measure, *(["GMACs"] if found.study.x == "model.fusion_layer" else [])]
-    return [said for measure in measures for said in _compared(found, measure).unlike]
+    _, other = sizes(found.study.cells)
+    return [said for measure in measures for said in _compared(found, measure).unlike] + [*other]
 
 
 def meaning(study: Study, group: str) -> str:
@@ -118,6 +124,20 @@ def _marks(found: Findings) -> list[Mark]:
         marks.append(Mark(line, place, seeds, cell.cost.gmacs, published, cell.silent,
                           cell.cost.parameters))  # fmt: skip
     return marks
+
+
+def _size(found: Findings, marks: Sequence[Mark], axis: Axis) -> Plate:
+    """F1 against parameters: what the paper of Attend-Fusion states of its models."""
+    published, _ = sizes(found.study.cells)
+    f1 = [
+        replace(mark, values=tuple(cell.test("F1_micro")))
+        for cell, mark in zip(found.cells, marks, strict=True)
+    ]
+    title, note = "F1 on test, against the size of the model", _PAPER_F1 if published else ""
+    return Plate(
+        sights.against_size(f1, published),
+        partial(size.against_size, f1, axis, title, "F1 (micro) on test", published, note),
+    )
 
 
 def _of_group(found: Findings, marks: Sequence[Mark], group: str) -> list[Mark]:

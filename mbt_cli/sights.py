@@ -9,7 +9,7 @@ from mbt_cli.draw.marks import Mark
 from mbt_cli.draw.probes import Drops
 from mbt_cli.findings import Findings
 from mbt_cli.gains import Gain
-from mbt_cli.ghosts import Comparison
+from mbt_cli.ghosts import Comparison, Sized
 from mbt_cli.statistics import summary
 from mbt_cli.words import count
 
@@ -38,6 +38,22 @@ def against_cost(marks: Sequence[Mark], measure: str) -> str:
     return (
         f"{measure} on test against executed cost. No other cell is better and cheaper than:"
         f" {', '.join(names[:LISTED])}{more}."
+    )
+
+
+def against_size(marks: Sequence[Mark], ghosts: Sequence[Sized]) -> str:
+    """Of F1 against the number of parameters."""
+    tried = [mark for mark in marks if mark.values]
+    least, most = (key(tried, key=lambda mark: mark.parameters) for key in (min, max))
+    best = max(tried, key=lambda mark: summary(mark.values).mean)
+    said = [
+        f"{_cell(mark)} ({mark.parameters:,} parameters, {summary(mark.values).mean:.3f})"
+        for mark in (least, most, best)
+    ]
+    grey = "; ".join(f"{g.name} ({g.parameters:,.0f}, {g.value:.4f})" for g in ghosts)
+    return (
+        f"F1 on test against the number of parameters: smallest {said[0]}, largest {said[1]}, best"
+        f" {said[2]}." + f" In grey, as published: {grey}." * bool(grey)
     )
 
 

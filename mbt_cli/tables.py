@@ -15,8 +15,9 @@ from mbt_cli.architecture.attend_fusion import PRESETS
 from mbt_cli.columns import Column, page, table
 from mbt_cli.data.manifest import Manifest
 from mbt_cli.experiment import Evaluation
-from mbt_cli.measure import MIB, WARM_UP, Measured
+from mbt_cli.measure import MIB, Measured
 from mbt_cli.names import models, plain, value, word
+from mbt_cli.pace import WARM_UP
 from mbt_cli.prices import Price
 from mbt_cli.published import CONVENTIONS, SOURCE, Point, farthest
 from mbt_cli.runs import FAILED, Run

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from conftest import SHARED
 
-from mbt_cli import executors, measure, published
+from mbt_cli import executors, measure, pace, published
 from mbt_cli.cost import Cost, as_published, cost, overhead
 from mbt_cli.data import classes_of
 from mbt_cli.errors import MbtError
@@ -333,7 +333,7 @@ def threads():
 def few(monkeypatch):
     """As few passes as may be: two threads are slow where others want the processor too."""
     for name, value in (("WARM_UP", 2), ("LEAST", 3), ("ENOUGH_S", 0.0)):
-        monkeypatch.setattr(measure, name, value)
+        monkeypatch.setattr(pace, name, value)
 
 
 @pytest.fixture(scope="module")
@@ -357,8 +357,8 @@ def test_time_is_of_one_pass(took):
     _, (slow, fast), _ = took
     for one in (slow, fast):
         assert 0 < one.q1_ms <= one.median_ms <= one.q3_ms
-        assert measure.LEAST <= one.passes <= measure.MOST
-        assert one.passes * one.q1_ms / 1e3 < 4 * measure.ENOUGH_S
+        assert pace.LEAST <= one.passes <= pace.MOST
+        assert one.passes * one.q1_ms / 1e3 < 4 * pace.ENOUGH_S
         assert (one.device, one.threads, one.precision) == ("cpu", 1, "float32")
     assert fast.median_ms < slow.median_ms < 1e3
 
@@ -390,9 +390,9 @@ def test_each_cell_is_measured_in_a_process_of_its_own(monkeypatch, threads):
     finally:
         hook.remove()
     assert opened == [(1, threads)] * 2
-    assert [(one.passes, one.threads) for one in found] == [(measure.LEAST, threads)] * 2
+    assert [(one.passes, one.threads) for one in found] == [(pace.LEAST, threads)] * 2
     whole = [one for one in passes if one[3] == 32]
-    assert whole == [(False, True, 1, 32)] * 2 * (measure.WARM_UP + measure.LEAST)
+    assert whole == [(False, True, 1, 32)] * 2 * (pace.WARM_UP + pace.LEAST)
 
 
 def test_memory_is_at_its_fullest_after_the_watch_began():
