@@ -75,7 +75,9 @@ def enough(
     """Raises MbtError where a split has no clip, or less than this fraction of those expected."""
     named = f"{_named(manifest, left_out)} " if left_out else ""
     for split in splits or SPLITS:
-        lost = [e.name for e in manifest.entries if e.split == split and e.name in left_out]
+        lost = []
+        if left_out:
+            lost = [e.name for e in manifest.entries if e.split == split and e.name in left_out]
         there, expected = manifest.count(split) - len(lost), _expected(manifest, split)
         if not there:
             if lost:

@@ -4,10 +4,11 @@ What is read depends on what is asked for alone: any number of processes gives t
 the same order.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import TypeVar
@@ -18,7 +19,7 @@ from mbt_cli.data.clips import Batch, Clips, Wanted
 from mbt_cli.data.fault import ClipError
 from mbt_cli.data.glance import glance
 from mbt_cli.data.manifest import Entry, Manifest
-from mbt_cli.dataset import Viewed
+from mbt_cli.dataset import Features, Viewed
 from mbt_cli.errors import MbtError
 from mbt_cli.executors import Executor, Here
 from mbt_cli.salvage import salvaged
@@ -29,6 +30,8 @@ AHEAD = 2
 """Batches that wait, read, for each one that is learned from."""
 CHUNK = 8
 """Clips in a job: fewer than in a batch, so that all readers work on the one that is next."""
+RECORDS = 32
+"""Records of features that are read, and sent, together: each alone takes less time than that."""
 WAITING = 256
 """Clips that may wait, read, for one that comes before them and is slow."""
 _POLL_S = 0.05
@@ -70,19 +73,22 @@ class Streamed(Clips):
     def _read(self, wanted: list[Wanted], watch: Callable[[int], None]) -> Generator[Batch]:
         """Batches as they are complete; what is read before its turn waits for it."""
         asks = (ask for one in wanted for ask in self._asks(one))
+        each, chunk = (RECORDS, 1) if isinstance(self.views, Features) else (1, CHUNK)
+        parts = iter(lambda: list(islice(asks, each)), [])
         most = max(WAITING, *(2 * len(one.places) for one in wanted), 1)
         found: dict[int, dict[str, np.ndarray] | Exception] = {}
         first = 0
         with closing(
             salvaged(
-                self.executor, shown, self.views, asks, CHUNK, watch, lambda: len(found) < most
+                self.executor, shown, self.views, parts, chunk, watch, lambda: len(found) < most
             )
         ) as reading:
             for one in wanted:
                 mine = range(first, first := first + len(one.places))
                 while not all(place in found for place in mine):
                     place, what = next(reading)
-                    found[place] = what
+                    values = what if isinstance(what, list) else [what] * each  # it died
+                    found |= enumerate(values, place * each)
                 yield self._batch(one, [found.pop(place) for place in mine])
 
     def _asks(self, one: Wanted) -> Iterator[Ask]:
@@ -117,12 +123,15 @@ class Streamed(Clips):
             )
 
 
-def shown(views: Viewed, ask: Ask) -> dict[str, np.ndarray] | MbtError:
-    """The views of a clip, or why it cannot be read."""
-    try:
-        return glance(ask.entry, views, ask.at)
-    except ClipError as error:
-        return error
+def shown(views: Viewed, asks: Sequence[Ask]) -> list[dict[str, np.ndarray] | MbtError]:
+    """The views of each clip, or why it cannot be read."""
+    found: list[dict[str, np.ndarray] | MbtError] = []
+    for ask in asks:
+        try:
+            found.append(glance(ask.entry, views, ask.at))
+        except ClipError as error:
+            found.append(error)
+    return found
 
 
 def ahead(things: Generator[T], many: int, enough: Event | None = None) -> Generator[T]:

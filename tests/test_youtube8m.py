@@ -1,6 +1,7 @@
 """YouTube-8M: what records hold, which clips come of them, and what is lost of damaged shards."""
 
 import json
+import pickle
 import shutil
 from dataclasses import replace
 from io import StringIO
@@ -29,6 +30,7 @@ from mbt_cli.data.clips import Wanted
 from mbt_cli.data.example import example
 from mbt_cli.data.features import dequantised, excerpt, identity, view
 from mbt_cli.data.manifest import Entry, Manifest
+from mbt_cli.data.records import Records
 from mbt_cli.data.shelf import Shelf
 from mbt_cli.data.snapshot import load
 from mbt_cli.data.tfrecord import frames
@@ -502,6 +504,36 @@ def test_a_folder_without_shards_is_an_error(tmp_path):
         scanned(MEANS, tmp_path)
 
 
+def test_many_entries_in_a_few_arrays_are_the_rows_of_the_scan(tmp_path):
+    shard(tmp_path / "train0.tfrecord", of_seconds("aäa", (1, 22)), of_seconds("b", (), 5, 1))
+    shard(tmp_path / "validate0.tfrecord", of_segments("ccccc", seconds=11))
+    seen = scanned(replace(FRAMES, validation=0.7), tmp_path)
+    manifest = seen.manifest
+    split = dict(zip(seen.used["name"], seen.used["split"], strict=True))
+    size = int(seen.used["offset"].max())
+    one, other = tmp_path / "train0.tfrecord", tmp_path / "validate0.tfrecord"
+    true = (
+        Entry("aäa", one, split["aäa"], (1, 22), 0.0, 7.0, "aäa"),
+        Entry("b", one, split["b"], (), 0.0, 5.0, "b", size),
+        Entry("ccccc", other, "test", (0,), 0.0, 11.0, "ccccc"),
+    )
+    entries = manifest.entries
+    assert isinstance(entries, Records) and tuple(entries) == true == entries[:]
+    assert entries[-1] == entries[np.int64(2)] == true[2] and entries[1:] == true[1:]
+    assert pickle.loads(pickle.dumps(entries)) == entries != scanned(FRAMES, tmp_path).manifest
+    for past in (3, -4):
+        with pytest.raises(IndexError):
+            entries[past]
+    clips, plain = (Streamed(replace(manifest, entries=of), FRAMES.views, Here(), {})
+                    for of in (entries, true))  # fmt: skip
+    for name in ("train", "validation", "test"):
+        places = clips.places(name)
+        assert np.array_equal(places, plain.places(name)) and len(places) == manifest.count(name)
+        orders = [of.shuffled(places, np.random.default_rng(5)) for of in (clips, plain)]
+        assert np.array_equal(*orders)
+    assert np.array_equal(clips.labels(np.arange(3)), plain.labels(np.arange(3)))
+
+
 # The journal
 
 
@@ -579,9 +611,9 @@ def test_arrays_and_streams_by_any_number_of_readers_show_the_same(tmp_path):
 
 
 def test_an_epoch_mixes_records_of_a_few_shards_and_then_of_others(tmp_path):
-    manifest = manifest_of_shards(tmp_path, shards=19, each=7)
+    manifest = manifest_of_shards(tmp_path, shards=37, each=7)
     clips = Streamed(manifest, MEANS.views, Here(), {})
-    places = clips.places("train")
+    places = np.flatnonzero(np.arange(37 * 7) // 7 % 2 == 0)  # of every other shard
     first, second = (clips.shuffled(places, np.random.default_rng(seed)) for seed in (0, 1))
     for order in (first, second):
         assert sorted(order.tolist()) == places.tolist()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mbt_cli.cli.options import HERE, Metadata, Results, Settings, setting
-from mbt_cli.dataset import Data, Rendered
+from mbt_cli.dataset import Data, Features, Rendered
 from mbt_cli.errors import MbtError, Stopped, UnknownName
 from mbt_cli.recipes import recipe
 
@@ -105,6 +105,8 @@ def prepare(
     from mbt_cli.terminal import Screen, stdout
 
     console, spec = stdout(), _spec(of, settings)
+    if isinstance(spec.views, Features):
+        raise MbtError(f"The recipe {of} has records of features: they are read as they are.")
     try:
         with Local(workers or os.cpu_count() or 1) as executor:
             done = make(spec, data, metadata, to, executor=executor, show=Screen(console))
@@ -142,5 +144,5 @@ def _spec(name: str, settings: list[str] | None) -> Data:
         base = base.at(field, value)
     base.data.check()
     if isinstance(base.data, Rendered):
-        raise MbtError("The recipe synthetic renders its own clips: there is nothing to look for.")
+        raise MbtError(f"The recipe {name} renders its own clips: there is nothing to look for.")
     return base.data

@@ -7,13 +7,15 @@ in `stream.py` (files, decoded when they are needed).
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int32, Int64
 
 from mbt_cli.data.manifest import Manifest
+from mbt_cli.data.records import Records
 
 MIXED = 8
 """Shards whose records are mixed with each other in an epoch."""
@@ -57,9 +59,12 @@ class Clips(ABC):
 
     def places(self, split: str) -> Int64[np.ndarray, " n"]:
         """Where the clips of a split stand in the manifest."""
+        entries = self.manifest.entries
+        if isinstance(entries, Records) and not self.left_out:
+            return np.flatnonzero(entries.of_split(split))
         kept = [
             i
-            for i, entry in enumerate(self.manifest.entries)
+            for i, entry in enumerate(entries)
             if entry.split == split and entry.name not in self.left_out
         ]
         return np.array(kept, dtype=np.int64)
@@ -73,10 +78,17 @@ class Clips(ABC):
         mixed = places[random.permutation(len(places))]
         if not self.manifest.of_records:
             return mixed
-        shards: dict[Path, int] = {}
-        of = [shards.setdefault(self.manifest.entries[p].path, len(shards)) for p in places]
-        turn = dict(zip(places.tolist(), random.permutation(len(shards))[of] // MIXED, strict=True))
-        return mixed[np.argsort([turn[place] for place in mixed.tolist()], kind="stable")]
+        shards, of = np.unique(self._shards[mixed], return_inverse=True)
+        turn = random.permutation(len(shards)) // MIXED
+        return mixed[np.argsort(turn[of], kind="stable")]
+
+    @cached_property
+    def _shards(self) -> Int32[np.ndarray, " n"]:
+        """Which shard holds each clip."""
+        if isinstance(entries := self.manifest.entries, Records):
+            return entries.shard
+        known: dict[Path, int] = {}
+        return np.array([known.setdefault(e.path, len(known)) for e in entries], np.int32)
 
     def labels(self, places: Int64[np.ndarray, " b"]) -> Float32[np.ndarray, "b c"]:
         """The labels of some clips, multi-hot."""

@@ -112,10 +112,10 @@ def _sums(
 
 @lru_cache(maxsize=1024)
 def _parts(seconds: int, many: int) -> Float32[np.ndarray, "n t"]:
-    """1 where a second belongs to a part: its middle lies there, or, in a part without any such
-    second, the part's middle lies in it."""
+    """1 where a second belongs to a part: its middle lies there, or the part's middle lies in it,
+    which adds nothing but where a part has no other second."""
     t, k = np.arange(seconds), np.arange(many)
     taken = (2 * t + 1) * many // (2 * seconds) == k[:, None]
     nearest = (2 * k + 1) * seconds // (2 * many)
-    taken[k, nearest] |= ~taken.any(1)
+    taken[k, nearest] = True
     return taken.astype(np.float32)

@@ -1,6 +1,6 @@
 """Which clips there are: where each lies, its labels, its split. No torch, no media."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -35,7 +35,7 @@ class Entry:
 class Manifest:
     """A dataset, frozen: the fingerprint changes when clips, labels or splits do."""
 
-    entries: tuple[Entry, ...]
+    entries: Sequence[Entry]
     classes: tuple[str, ...]
     multi_label: bool
     """Whether a clip may have several labels (sigmoid, mAP) or has one (softmax, accuracy too)."""

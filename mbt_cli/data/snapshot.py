@@ -13,13 +13,16 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mbt_cli import settings
 from mbt_cli.data.manifest import SPLITS, Entry, Manifest, fingerprint
+from mbt_cli.data.records import Records, Words
 from mbt_cli.dataset import Data
 from mbt_cli.errors import MbtError
 from mbt_cli.files import whole, writing
@@ -56,6 +59,8 @@ class Snapshot:
     def fingerprint(self) -> str:
         """Of what runs are given: names, splits, labels, content of files, times to the ms; not of
         where the files lie."""
+        if self.of_records and "fingerprint" in self.header:  # of millions it takes a minute
+            return str(self.header["fingerprint"])
         rows = zip(
             *(self.used[name] for name in ("name", "split", "labels", "hash", "start_s", "end_s")),
             strict=True,
@@ -74,18 +79,7 @@ class Snapshot:
         """The clips that runs are given, and how many were expected: all that are listed, but for
         those that were left out on purpose."""
         wanted = self.table[self.table["used"] | (self.table["reason"] != "")]
-        rows = zip(*(self.used[name] for name in _OF_ENTRY), strict=True)
-        offsets = self.used["offset"] if self.of_records else [0] * len(self.used)
-        paths = {path: self.root / path for path in self.used["path"].unique()}
-        entries = tuple(
-            Entry(
-                name, paths[path], split, tuple(map(int, labels)), float(start), float(end),
-                group, int(offset),
-            )
-            for (name, path, split, labels, start, end, group), offset in zip(
-                rows, offsets, strict=True
-            )
-        )  # fmt: skip
+        entries = _records(self.used, self.root) if self.of_records else self._clips
         return Manifest(
             entries=entries,
             classes=tuple(self.header["classes"]),
@@ -97,6 +91,17 @@ class Snapshot:
             class_list=self.header["class_list"],
             lost=self.lost,
         )
+
+    @property
+    def _clips(self) -> tuple[Entry, ...]:
+        rows = zip(*(self.used[name] for name in _OF_ENTRY), strict=True)
+        return tuple(
+            Entry(
+                name, self.root / path, split, tuple(map(int, labels)), float(start), float(end),
+                group,
+            )
+            for name, path, split, labels, start, end, group in rows
+        )  # fmt: skip
 
     @property
     def lost(self) -> str:
@@ -126,6 +131,24 @@ class Snapshot:
             said = {**known, HEADER: json.dumps(header).encode()}
             pq.write_table(table.replace_schema_metadata(said), file)
         return path
+
+
+def _records(used: pd.DataFrame, root: Path) -> Records:
+    """The rows of records, in arrays."""
+    shard, paths = pd.factorize(used["path"])
+    labels = [*used["labels"]]
+    return Records(
+        names=Words.of(used["name"]),
+        groups=Words.of(used["group"]),
+        shards=tuple(root / path for path in paths),
+        shard=shard.astype(np.int32),
+        split=used["split"].map(SPLITS.index).to_numpy(np.int8),
+        labels=np.fromiter(chain.from_iterable(labels), np.int32),
+        ends=np.cumsum([len(of) for of in labels], dtype=np.int64),
+        start_s=used["start_s"].to_numpy(np.float32),
+        end_s=used["end_s"].to_numpy(np.float32),
+        offset=used["offset"].to_numpy(np.int64),
+    )
 
 
 def path_of(results: Path, name: str) -> Path:
