@@ -22,7 +22,7 @@ BLOCK = 100
 """Draws at a time: of 20,000 clips they take 8 MB, which a processor's cache holds."""
 WORTH_THREADS = 100_000
 """Scores from which on threads are worth their start."""
-CELLS = 1 << 20
+CELLS = 1 << 22
 """Counts that a thread holds at a time, of ranks in draws."""
 
 Weights = Float32[np.ndarray, "n r"]
@@ -63,7 +63,9 @@ def replicates(
 def tagged(of: Pruned, draws: Iterable[Block]) -> Float[np.ndarray, " r"]:
     """GAP (`tagging.gap`) on each draw of the videos; NaN where they have no label."""
     scores, hits = (x[:, :TOP].ravel() for x in (of.scores, of.hits))
-    ranked = Ranked(scores, hits, np.repeat(np.arange(len(of)), len(scores) // len(of)))
+    ranked = Ranked(
+        scores, hits, np.repeat(np.arange(len(of), dtype=np.int32), len(scores) // len(of))
+    )
     labels, least = of.of_video.astype(float), max(CELLS // max(ranked.ranks, 1), 1)
 
     def each(weights: Block) -> np.ndarray:

@@ -66,7 +66,13 @@ def survey(
 def looked(kind: Kind, look: _Look) -> Columns:
     """What a shard holds."""
     found = [*rows(kind, look.path)]
-    return {name: [getattr(row, name) for row in found] for name in Row._fields}
+    return _columns(found)
+
+
+def _columns(found: Sequence[Row]) -> Columns:
+    """As they are after a turn through JSON."""
+    columns: Columns = {name: [getattr(row, name) for row in found] for name in Row._fields}
+    return columns | {"labels": [list(labels) for labels in columns["labels"]]}
 
 
 def _look(path: Path, kind: Kind) -> _Look:
@@ -86,9 +92,7 @@ def _seen(
     known: dict[str, Columns] = {key: of for key, (of,) in kept.lines() if key in asked}
     todo = [look for look in looks if look.key not in known]
     with show.bar("Looking at shards", len(todo), "shards") as advance:
-        for place, of in salvaged(
-            executor, looked, kind, todo, 1, advance, silence_s=SILENCE_S
-        ):
+        for place, of in salvaged(executor, looked, kind, todo, 1, advance, silence_s=SILENCE_S):
             key = todo[place].key
             known[key] = _died(of) if isinstance(of, Died) else of
             if not (isinstance(of, Died) or {*of["reason"]} & {*PASSING}):
@@ -97,8 +101,7 @@ def _seen(
 
 
 def _died(error: Died) -> Columns:
-    row = Row(0, reason="torn", detail=f"Its reader crashed. {error}")
-    return {name: [value] for name, value in zip(Row._fields, row, strict=True)}
+    return _columns([Row(0, reason="torn", detail=f"Its reader crashed. {error}")])
 
 
 def _table(seen: Columns, path: str, split: str) -> pd.DataFrame:
@@ -125,8 +128,12 @@ def _once(table: pd.DataFrame, data: YouTube8M) -> tuple[pd.DataFrame, list[str]
     used, train = table["used"], table["split"] == "train"
     tested = {*table["group"][used & ~train]}
     both = used & train & table["group"].isin(tested)
-    again = used & ~both & table[used & ~both].duplicated(["group", "start_s", "hash"]).reindex(
-        table.index, fill_value=False
+    again = (
+        used
+        & ~both
+        & table[used & ~both]
+        .duplicated(["group", "start_s", "hash"])
+        .reindex(table.index, fill_value=False)
     )
     if both.any():
         said = count(int(both.sum()), "training clip", "is", "are")

@@ -143,8 +143,7 @@ def gap(of: Pruned) -> float | None:
     if not of.labels.nnz:
         return None
     scores, hits = (x[:, :TOP].ravel() for x in (of.scores, of.hits))
-    (area,) = _areas(np.zeros(len(scores), np.int8), scores, hits, 1)
-    return float(area / of.labels.nnz)
+    return _area(scores, np.flatnonzero(hits)) / of.labels.nnz
 
 
 def average_precisions(of: Pruned) -> Float[np.ndarray, " c"]:
@@ -152,8 +151,13 @@ def average_precisions(of: Pruned) -> Float[np.ndarray, " c"]:
     positives; NaN without any."""
     lists, scores, hits = (x[:, :TOP].ravel() for x in (of.classes, of.scores, of.hits))
     positives = of.of_class
-    areas = _areas(lists, scores, hits, len(positives))
-    return np.divide(areas, positives, out=np.full_like(areas, np.nan), where=positives > 0)
+    order = np.argsort(lists.astype(np.min_scalar_type(len(positives))), kind="stable")
+    ends = np.bincount(lists, minlength=len(positives)).cumsum()
+    areas = np.full(len(positives), np.nan)
+    for one in np.flatnonzero(positives):
+        mine = order[ends[one - 1] if one else 0 : ends[one]]
+        areas[one] = _area(scores[mine], np.flatnonzero(hits[mine])) / positives[one]
+    return areas
 
 
 def perr(of: Pruned) -> float | None:
@@ -172,11 +176,10 @@ def best_threshold(of: Pruned) -> float | None:
     if not of.labels.nnz:
         return None
     chances, hits = _chances(of).ravel(), of.hits[:, :TOP].ravel()
-    order = np.argsort(-chances, kind="stable")
-    chances, right = chances[order], hits[order].cumsum()
-    ends = np.flatnonzero(np.append(chances[1:] != chances[:-1], True))
-    best = int(np.argmax(2 * right[ends] / (ends + 1 + of.labels.nnz)))
-    least, below = chances[ends[best]], chances[ends[best] + 1 :][:1].sum()
+    levels, here, above = _steps(chances, np.flatnonzero(hits))
+    worth = 2 * here.cumsum() / (above + of.labels.nnz)
+    least = levels[np.argmax(worth)] if len(levels) else chances.max()
+    below = chances.max(where=chances < least, initial=0.0)
     middle = (least + below) / 2
     return float(middle if middle > below else least)
 
@@ -203,14 +206,8 @@ def average_precision(
     scores: Float[np.ndarray, " n"], positives: Int[np.ndarray, " p"]
 ) -> float | None:
     """Of all scores of one class, as scikit-learn's, by the places of its positives; None without
-    any. Precision is asked only where a positive stands, so nothing is sorted."""
-    if not len(positives):
-        return None
-    levels, hits = np.unique(scores[positives], return_counts=True)
-    rank = np.searchsorted(levels, scores, side="right")
-    above = np.bincount(rank, minlength=len(levels) + 1)[:0:-1].cumsum()[::-1]
-    found = hits[::-1].cumsum()[::-1]
-    return float((hits * found / above).sum() / len(positives))
+    any."""
+    return _area(scores, positives) / len(positives) if len(positives) else None
 
 
 def lead(of: Pruned) -> Float[np.ndarray, " n"]:
@@ -222,19 +219,21 @@ def lead(of: Pruned) -> Float[np.ndarray, " n"]:
     return own / np.maximum(many, 1) - (chances.sum(1) - own) / np.maximum(others, 1)
 
 
-def _areas(
-    lists: Int[np.ndarray, " m"], scores: Float[np.ndarray, " m"], hits: Bool[np.ndarray, " m"],
-    many: int,
-) -> Float[np.ndarray, " l"]:  # fmt: skip
-    """The sum of precisions over the hits of each of so many lists, given item by item."""
-    order = np.lexsort((-scores, lists))
-    lists, scores, found = lists[order], scores[order], np.append(0, hits[order].cumsum())
-    other = (lists[1:] != lists[:-1]) | (scores[1:] != scores[:-1])
-    ends = np.flatnonzero(np.append(other, True)) + 1
-    starts = np.searchsorted(lists, lists[ends - 1])
-    precision = (found[ends] - found[starts]) / (ends - starts)
-    here = np.diff(found[ends], prepend=0)
-    return np.bincount(lists[ends - 1], here * precision, minlength=many)
+def _steps(
+    scores: Float[np.ndarray, " m"], positives: Int[np.ndarray, " p"]
+) -> tuple[Float[np.ndarray, " l"], Int[np.ndarray, " l"], Int[np.ndarray, " l"]]:
+    """Every score at which positives stand, the highest first; how many stand there, and how many
+    items score at least as high. Nothing is sorted but these."""
+    levels, here = np.unique(scores[positives], return_counts=True)
+    rank = np.searchsorted(levels, scores, side="right")
+    above = np.bincount(rank, minlength=len(levels) + 1)[:0:-1].cumsum()
+    return levels[::-1], here[::-1], above
+
+
+def _area(scores: Float[np.ndarray, " m"], positives: Int[np.ndarray, " p"]) -> float:
+    """The sum of precisions over the positives of a list."""
+    _, here, above = _steps(scores, positives)
+    return float((here * here.cumsum() / above).sum())
 
 
 def _chances(of: Pruned) -> Float[np.ndarray, "n j"]:

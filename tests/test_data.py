@@ -60,7 +60,7 @@ def test_a_batch_has_the_clips_in_the_order_they_were_asked_for(ready):
 def test_what_was_rendered_and_read_is_not_done_again(ready):
     manifest, _ = ready
 
-    def never(title, function, shared, things):
+    def never(title, function, shared, things, noun):
         raise AssertionError(title)
 
     data.make_ready(SPEC, manifest, never)
@@ -70,7 +70,7 @@ def test_a_fill_that_was_cut_short_is_taken_up_where_it_was(root):
     manifest = data.open_manifest(SPEC)
     read = []
 
-    def cut_short(title, function, shared, things):
+    def cut_short(title, function, shared, things, noun):
         for found in data.one_by_one(title, function, shared, things):
             if title == "Reading clips":
                 read.append(found)

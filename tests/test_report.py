@@ -38,6 +38,7 @@ from mbt_cli.recipes import recipe
 from mbt_cli.report import Report, report
 from mbt_cli.runs import Run, run_folder
 from mbt_cli.study import Study, ask
+from mbt_cli.task import Task
 from mbt_cli.words import signed
 
 
@@ -76,8 +77,8 @@ def test_the_tables_numbers_are_those_of_the_scores(whole: tuple[Study, Path, Re
         for seed in range(3):
             run = Run(run_folder(results, cell.at("training.seed", seed).key))
             kept = run.scores(Evaluation())
-            again = figures_of(kept["scores"], kept["labels"].astype(float), study.data.classes,
-                               groups=GROUPS, multi_label=True)  # fmt: skip
+            task = Task(study.data.classes, True, groups=GROUPS)
+            again = figures_of(kept["scores"], kept["labels"].astype(float), task)
             aps.append(again["mAP"])
             areas.append(again["groups"]["together"]["AUC"])
         assert row["mAP"] == pytest.approx(np.mean(aps), abs=1e-12)
@@ -392,10 +393,8 @@ def test_runs_are_compared_on_the_clips_that_all_of_them_scored(tmp_path: Path) 
         for run, reached in zip(cell.runs, cell.test("mAP"), strict=True):
             kept = Run(run.folder).scores(Evaluation())
             rows = [i for i, name in enumerate(kept["names"]) if name in names[common]]
-            again = figures_of(
-                kept["scores"][rows], kept["labels"][rows].astype(float), study.data.classes,
-                groups=SMALL.groups, multi_label=True,
-            )  # fmt: skip
+            task = Task(study.data.classes, True, groups=SMALL.groups)
+            again = figures_of(kept["scores"][rows], kept["labels"][rows].astype(float), task)
             assert reached == pytest.approx(again["mAP"], abs=1e-12)
     page = report(study, tmp_path)
     assert list(pd.read_csv(tmp_path / study.name / "runs.csv")["clips"]) == [CLIPS - 2] * 6

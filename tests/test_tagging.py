@@ -199,3 +199,12 @@ def test_labels_are_told_by_their_places() -> None:
     whole = pruned(scores, labels)
     again = Pruned(whole.scores, whole.classes, told)
     assert figures(again, names(23)) == figures(whole, names(23))
+
+
+def test_where_no_class_is_right_the_threshold_is_the_highest() -> None:
+    labels = np.zeros((2, 23))
+    labels[0, 22] = 1
+    of = pruned(np.tile(np.arange(23, 0, -1, np.float32), (2, 1)), labels)
+    found = figures(of, names(23))
+    assert found["F1_micro"] == 0.0 and 1 / (1 + exp(-22)) < found["F1_threshold"] < 1
+    assert found["GAP"] == found["mAP"] == 0.0

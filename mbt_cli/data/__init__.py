@@ -52,9 +52,7 @@ def world_of(data: Rendered) -> ModuleType:
 def open_manifest(data: Rendered, root: Path | None = None) -> Manifest:
     """The clips of a built-in world. Raises MbtError where a folder is given for them."""
     if root is not None:
-        raise MbtError(
-            f"The recipe {data.dataset} renders its own clips: leave out --data {root}."
-        )
+        raise MbtError(f"The recipe {data.dataset} renders its own clips: leave out --data {root}.")
     found: Manifest = world_of(data).manifest(data, cache.root() / data.dataset)
     return found
 

@@ -92,9 +92,7 @@ def fill(manifest: Manifest, views: Viewed, folder: Path, do: Fill) -> None:
     for place, found in do(Arrays(folder, views), parts):
         of = parts[place]
         whys = found if isinstance(found, list) else [found] * len(of)
-        left_out |= {
-            entry.name: str(why) for (_, entry), why in zip(of, whys, strict=True) if why
-        }
+        left_out |= {entry.name: str(why) for (_, entry), why in zip(of, whys, strict=True) if why}
     write(folder / "ready.json", {"left_out": dict(sorted(left_out.items()))})
 
 

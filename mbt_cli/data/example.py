@@ -134,7 +134,7 @@ def _kind(name: str) -> Any:
 
 
 @cache
-def _pool() -> DescriptorPool:
+def _pool() -> Any:
     """A pool of its own: in the common one TensorFlow may have messages of these names."""
     file = FileDescriptorProto(name="mbt_cli.proto", package="mbt_cli", syntax="proto3")
     for message, told in FIELDS.items():

@@ -1,23 +1,24 @@
 """The built-in world of features: videos whose labels are known, and where each answer lies.
 
-t seconds, c values. Shards of frame-level records in YouTube-8M's form: 8, 16 or 24 seconds
-of 1024 values for the picture and 128 for the sound. In a plain ground that differs from
-video to video, with noise in every second, lie directions, each for a fact. Once there is a cut,
-once a bang: each lasts a quarter of the video. Each label belongs to a group that says where its
-answer is:
+t seconds, c values. Shards of frame-level records in YouTube-8M's form: 8, 16 or 24 seconds of 1024
+values for the picture and 128 for the sound. On a ground that differs from video to video, with
+noise in every second, lie directions, each for a fact. Once there is a cut, once a bang: each lasts
+a quarter of the video. Each label belongs to a group that says where its answer is:
 
     seen        only the picture tells    bright, crowded, moving, outdoors
     heard       only the sound tells      loud, speech, music, echo
     both        either tells              rain, night
     together    one seen XOR one heard    neither alone tells anything, nor does their sum
-    in_time     cut and bang coincide     neither alone tells anything, nor do means over the video
-    varied      by its deviation alone    flicker (seen), tremble (heard): as much up as down, so
-                                          that means over the video tell nothing
+    early       in the first half         the cut (seen), the bang (heard): means tell nothing
+    in_time     cut and bang coincide     neither alone tells anything, nor do means of both
+    varied      as much up as down        flicker (seen), tremble (heard): means tell nothing
 
-What is known of it: with one modality, `together` and `in_time` have an AUC of 0.5, and so with
-any linear model. With `mean` or `mean_std`, `in_time` has 0.5 for every model, with `mean` `varied`
-too; `mean_std` tells `varied`, `segments` and `segments_std` tell all. Facts are balanced exactly
-where the number of videos is a multiple of 16; in one video of four cut and bang coincide.
+With one modality, `together` and `in_time` have an AUC of 0.5, and `together` has it with any
+linear model. With `mean` and `mean_std`, `early` and `in_time` have 0.5 whatever the model, and
+with `mean` `varied` too; `mean_std` tells `varied`, `segments` tell `early` and `in_time`, and
+`segments_std` all. Facts are balanced exactly where the number of videos is a multiple of 16; in
+one video of four cut and bang coincide. Whoever knows only in which half each falls gets an AUC of
+0.83 on `in_time`.
 """
 
 from collections.abc import Mapping
@@ -50,6 +51,7 @@ GROUPS = {
     "heard": ("loud", "speech", "music", "echo"),
     "both": ("rain", "night"),
     "together": ("bright^loud", "crowded^speech", "moving^music"),
+    "early": ("early_cut", "early_bang"),
     "in_time": ("in_time",),
     "varied": ("flicker", "tremble"),
 }
@@ -58,6 +60,7 @@ SAYS = {
     "heard": "only the sound tells",
     "both": "either of them tells",
     "together": "seen XOR heard: neither suffices",
+    "early": "in the first half of the video",
     "in_time": "cut and bang at the same time",
     "varied": "by its deviation, not its mean",
 }
@@ -115,9 +118,7 @@ def render(spec: SyntheticFeatures, entry: Entry) -> None:
     with whole(entry.path) as file:
         for i in range(first, min(first + RECORDS, videos)):
             fact = {name: values[i] for name, values in facts.items()}
-            random = np.random.default_rng(
-                [VERSION, spec.world, SPLITS.index(split), videos, 1, i]
-            )
+            random = np.random.default_rng([VERSION, spec.world, SPLITS.index(split), videos, 1, i])
             vectors = {OF_SECONDS[m]: stored(video(fact, m, spec.world, random)) for m in FEATURES}
             labels = [place for place, name in enumerate(CLASSES) if fact[name]]
             write(file, [sequence_example(f"{split}/{i:05d}", labels, vectors)])
@@ -139,6 +140,8 @@ def happenings(world: int, split: str, videos: int) -> Facts:
     case = balanced(SLOTS * SLOTS)
     facts["cut"], facts["bang"] = case % SLOTS, case // SLOTS
     facts["in_time"] = facts["cut"] == facts["bang"]
+    for name in ("cut", "bang"):
+        facts[f"early_{name}"] = facts[name] < SLOTS // 2
     facts["seconds"] = np.array(SECONDS)[balanced(len(SECONDS))]
     return facts
 

@@ -37,13 +37,14 @@ def view(seconds: UInt8[np.ndarray, "t c"], views: Features) -> Float32[np.ndarr
     """What the model is given of one modality of some seconds, as `views.form` says; deviations
     are those of the seconds themselves, not of a sample (divided by their number)."""
     seconds = seconds[: views.longest_s]
-    many = views.segments if views.form.startswith("segments") else 1
-    sums, squares, of = _sums(seconds, many)
-    mean = SCALE * (sums / of) + BIAS
-    std = SCALE * np.sqrt(of * squares - sums**2) / of
-    parts = {"mean": [mean], "mean_std": [mean, std], "segments": [mean]}.get(views.form)
-    found = np.concatenate([mean, std], 1) if parts is None else np.concatenate(parts)
-    return found.T.astype(np.float32)
+    taken = _parts(len(seconds), views.segments if views.form.startswith("segments") else 1)
+    of = taken.sum(1, dtype=np.float64)
+    sums = _sums(seconds, taken, 1)
+    mean = (SCALE / of * sums + BIAS).astype(np.float32)
+    if views.form in ("mean", "segments"):
+        return mean
+    std = (SCALE / of * np.sqrt(of * _sums(seconds, taken, 2) - sums * sums)).astype(np.float32)
+    return np.concatenate([mean, std], 1 if views.form == "mean_std" else 0)
 
 
 def excerpt(entry: Entry, views: Features, modalities: Iterable[str]) -> dict[str, np.ndarray]:
@@ -98,17 +99,15 @@ _opened = lru_cache(maxsize=OPEN)(_Opened)
 
 
 def _sums(
-    seconds: UInt8[np.ndarray, "t c"], many: int
-) -> tuple[Float64[np.ndarray, "n c"], Float64[np.ndarray, "n c"], Float64[np.ndarray, "n 1"]]:
-    """Of the bytes in each of so many parts, of their squares, and the seconds in each: exactly."""
-    taken = _parts(len(seconds), many)
-    sums, squares = np.zeros((2, many, seconds.shape[1]))
+    seconds: UInt8[np.ndarray, "t c"], taken: Float32[np.ndarray, "n t"], power: int
+) -> Float64[np.ndarray, "c n"]:
+    """Of the bytes in each part, or of their squares: exactly."""
+    found = np.zeros((seconds.shape[1], len(taken)))
     for start in range(0, len(seconds), EXACT):
         some = slice(start, start + EXACT)
-        values, weights = seconds[some].astype(np.float32), taken[:, some]
-        sums += weights @ values
-        squares += weights @ (values * values)
-    return sums, squares, taken.sum(1, keepdims=True).astype(np.float64)
+        values = seconds[some].astype(np.float32)
+        found += (values if power == 1 else values * values).T @ taken[:, some].T
+    return found
 
 
 @lru_cache(maxsize=1024)

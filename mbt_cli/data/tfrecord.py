@@ -6,6 +6,7 @@ Source: TensorFlow's `record_writer.h`; a checksum is a crc32c, rotated and shif
 Where a header is damaged, the next one further on whose checksum fits is looked for.
 """
 
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -68,22 +69,20 @@ def frames(path: Path) -> Iterator[Frame | Gap]:
     with path.open("rb") as file:
         end, at = path.stat().st_size, 0
         while at < end:
-            found = _next(file, at, end)
-            yield found
-            at = found.end if isinstance(found, Gap) else at + size(len(found.data))
+            found = _read(file, at, end)
+            if isinstance(found, Frame):
+                yield found
+                at += size(len(found.data))
+            else:
+                until = end if found == "torn" else _header_after(file, at + 1, end)
+                yield Gap(at, until, found)
+                at = until
 
 
 def frame_at(file: BinaryIO, offset: int) -> Frame | None:
     """The record that begins there; None where there is none. Raises OSError."""
-    file.seek(offset)
-    head = file.read(HEADER.size)
-    if not _is_header(head):
-        return None
-    length, _ = HEADER.unpack(head)
-    rest = file.read(length + FOOTER.size)
-    if len(rest) < length + FOOTER.size:
-        return None
-    return Frame(offset, rest[:length], *FOOTER.unpack(rest[length:]))
+    found = _read(file, offset, os.fstat(file.fileno()).st_size)
+    return found if isinstance(found, Frame) else None
 
 
 def write(file: BinaryIO, records: Iterable[bytes]) -> None:
@@ -92,17 +91,16 @@ def write(file: BinaryIO, records: Iterable[bytes]) -> None:
         file.write(framed(data))
 
 
-def _next(file: BinaryIO, at: int, end: int) -> Frame | Gap:
+def _read(file: BinaryIO, at: int, end: int) -> Frame | Literal["header", "torn"]:
+    """The record that begins there, or why there is none."""
     file.seek(at)
     head = file.read(HEADER.size)
-    if _is_header(head):
-        if at + size(HEADER.unpack(head)[0]) > end:
-            return Gap(at, end, "torn")
-        if found := frame_at(file, at):
-            return found
-    elif len(head) < HEADER.size:
-        return Gap(at, end, "torn")
-    return Gap(at, _header_after(file, at + 1, end), "header")
+    if len(head) == HEADER.size and not _is_header(head):
+        return "header"
+    if len(head) < HEADER.size or at + size(length := HEADER.unpack(head)[0]) > end:
+        return "torn"
+    rest = file.read(length + FOOTER.size)
+    return Frame(at, rest[:length], *FOOTER.unpack(rest[length:]))
 
 
 def _is_header(head: bytes) -> bool:
