@@ -43,7 +43,7 @@ class Attended:
     """What the keys of each stream would get if all keys got the same."""
     tokens: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """What each key of a stream gets, mean over queries: the segments of a video, or the chunks of
-    a vector. Of features; {} of clips, whose tokens are many."""
+    a vector; a CLS token stands before them. Of features; {} of clips, whose tokens are many."""
 
     @property
     def collapsed(self) -> bool:

@@ -12,6 +12,7 @@ from torch.nn import Linear
 from torch.testing import assert_close as close
 
 from mbt_cli import measure
+from mbt_cli.architecture import MBT
 from mbt_cli.architecture import AttendFusion as Spec
 from mbt_cli.attention import attended
 from mbt_cli.cost import cost
@@ -34,6 +35,7 @@ from mbt_cli.runs import Run
 from mbt_cli.scoring import evaluate
 from mbt_cli.source import Source
 from mbt_cli.train import fit
+from mbt_cli.wiring import FSN, FUSIONS
 
 B, N, C = 2, 3, 19
 SHAPES = {"audio": (7, N), "video": (11, N)}
@@ -485,6 +487,24 @@ def test_what_every_layer_of_attention_reads_is_watched(tokens):
     if n > 1:
         assert lines[1].entropy == pytest.approx(float(spread / np.log(n)), rel=1e-5)
     assert lines[1].tokens["audio"] == pytest.approx(weights.mean((0, 1, 2)).tolist(), rel=1e-5)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_mbt_learns_from_vectors_and_is_probed_like_of_clips(fusion):
+    model = MBT(fusion=fusion, fusion_layer=1, depth=3, width=22, heads=2, bottlenecks=3)
+    one = replace(experiment(), model=model).at("training.epochs", 2)
+    done, held = fit(one, Held(), Kept()), Held()
+    whole = evaluate(done.model, one, held, Evaluation())
+    asked = probes(one)
+    assert ("token 3 removed" in asked) == (FSN in FUSIONS[fusion])
+    for name, how in asked.items():
+        found = evaluate(done.model, one, held, how)
+        assert found.scores.shape == whole.scores.shape, name
+    with pytest.raises(MbtError, match="trained on features"):
+        evaluate(done.model, one, held, Evaluation(shift_ms=10))
+    for line in attended(done.model, one, held, "test"):
+        assert {m: len(given) for m, given in line.tokens.items()} == dict.fromkeys(line.reads, 3)
+        assert sum(sum(given) for given in line.tokens.values()) == pytest.approx(1, abs=1e-5)
 
 
 # A vocabulary
