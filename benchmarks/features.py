@@ -25,7 +25,7 @@ import numpy as np
 from mbt_cli.data import make_ready, one_by_one, open_manifest, rendered
 from mbt_cli.data.clips import Wanted
 from mbt_cli.data.manifest import Entry, Manifest
-from mbt_cli.data.youtube8m import Kind, rows
+from mbt_cli.data.shard import Kind, rows
 from mbt_cli.dataset import FEATURES, Data, Features, SyntheticFeatures, YouTube8M
 from mbt_cli.executors import Executor, Here, Local
 from mbt_cli.stream import Streamed

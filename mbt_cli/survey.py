@@ -14,8 +14,9 @@ import pandas as pd
 
 from mbt_cli.data import cache
 from mbt_cli.data.listing import Listing, carved
+from mbt_cli.data.shard import Kind, Row, rows
 from mbt_cli.data.shelf import Shelf
-from mbt_cli.data.youtube8m import Kind, Row, listing, rows
+from mbt_cli.data.youtube8m import listing
 from mbt_cli.dataset import YouTube8M
 from mbt_cli.executors import Died, Executor
 from mbt_cli.journal import Journal, journal
@@ -23,7 +24,7 @@ from mbt_cli.ready import Bars
 from mbt_cli.salvage import salvaged
 from mbt_cli.words import count
 
-ROOMS = ("tfrecord", "example", "features", "youtube8m", "fault")
+ROOMS = ("tfrecord", "example", "features", "shard", "fault")
 """The code that looks at records."""
 PASSING = ("missing", "unreadable")
 """Reasons that may go while the file stays as it is: such a shard is read again."""

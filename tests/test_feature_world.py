@@ -10,8 +10,8 @@ from mbt_cli.data import classes_of, feature_world, make_ready, one_by_one, open
 from mbt_cli.data.feature_world import CLASSES, GROUPS, directions, happenings
 from mbt_cli.data.features import dequantised
 from mbt_cli.data.manifest import SPLITS
+from mbt_cli.data.shard import Kind, rows
 from mbt_cli.data.tfrecord import frames
-from mbt_cli.data.youtube8m import Kind, rows
 from mbt_cli.dataset import FEATURES, Features, SyntheticFeatures
 from mbt_cli.errors import MbtError
 

@@ -31,10 +31,11 @@ from mbt_cli.data.example import example
 from mbt_cli.data.features import dequantised, excerpt, identity, view
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.data.records import Records
+from mbt_cli.data.shard import Kind, rows
 from mbt_cli.data.shelf import Shelf
 from mbt_cli.data.snapshot import load
 from mbt_cli.data.tfrecord import frames
-from mbt_cli.data.youtube8m import Kind, names, rows
+from mbt_cli.data.youtube8m import names
 from mbt_cli.dataset import FEATURES, Features, YouTube8M
 from mbt_cli.errors import MbtError
 from mbt_cli.executors import Here, Local
@@ -359,6 +360,8 @@ def test_what_a_video_level_record_lacks_is_said(tmp_path, data, why):
          "rgb of second 1 has 1023 bytes, not 1024"),
         ({"rgb": [text(bytes(1024)), text()], "audio": [text(bytes(128))] * 2},
          "rgb of second 1 has no bytes"),
+        ({"rgb": [text(bytes(1024))] * 2, "audio": [text(bytes(127)), text(bytes(129))]},
+         "audio of second 0 has 127 bytes, not 128"),
         ({"rgb": [floats([1])], "audio": [text(bytes(128))]}, "rgb of second 0 has no bytes"),
     ],
 )  # fmt: skip
