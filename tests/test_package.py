@@ -63,7 +63,7 @@ def _texts_of(path):
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as packed:
             return [packed.read(name).decode() for name in packed.namelist() if "json" in name]
-    binary = path.suffix in (".png", ".npz", ".pdf") or not path.is_file()
+    binary = path.suffix in (".png", ".npz", ".pdf", ".tfrecord") or not path.is_file()
     return [] if binary else [path.read_text()]
 
 
