@@ -56,4 +56,4 @@ def _mbt(base: Experiment) -> Iterator[Experiment]:
         yield tokens.at("model.fusion", fusion)
 
 
-GRID = Grid(cells, x="model", by="model.family", family="attend_fusion")
+GRID = Grid(cells, x="model", by="network", family="attend_fusion")

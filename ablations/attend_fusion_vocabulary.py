@@ -20,7 +20,7 @@ def cells(base: Experiment) -> Iterator[Experiment]:
     for layers in dict.fromkeys((0, base.model.attention_layers)):
         for share in (8, 4, 2, 1):
             some = base.at("model.attention_layers", layers)
-            yield some.at("data.vocabulary", max(1, classes // share))
+            yield some.at("data.vocabulary", max(1, classes // share) if share > 1 else 0)
 
 
 GRID = Grid(cells, x="data.vocabulary", by="model.attention_layers", family="attend_fusion")

@@ -17,6 +17,8 @@ from mbt_cli.tried import Tried
 from mbt_cli.words import ends, p_value, signed
 
 CHOSEN, TIED = "chosen", "tied"
+BRIEF = ("GAP", "mAP", "F1_micro")
+"""Measures of tagging that a terminal shows too."""
 
 
 def cells(found: Findings, told: Contrasts, frame: pd.DataFrame) -> Table:
@@ -122,13 +124,13 @@ def measures(frame: pd.DataFrame) -> Table:
     names = [*frame.columns][: [*frame.columns].index("parameters")]
     shown = [name for name in SHOWN if not frame[name].isna().all()]
     columns = [*(Column(name) for name in names), Column("n", number=True)]
-    columns += [Column(f"test {SHOWN[name]}", number=True) for name in shown]
+    columns += [Column(f"test {SHOWN[name]}", number=True, brief=name in BRIEF) for name in shown]
     columns += [Column("parameters", number=True), Column("GMACs", number=True),
-                Column("ms a clip", number=True)]  # fmt: skip
+                Column("ms a clip", number=True, brief=False)]  # fmt: skip
     rows = [
         Row(
             (
-                *(str(row[name]) for name in (*names, "n")), *(_pair(row, name) for name in shown),
+                *(str(row[name]) for name in (*names, "n")), *(_terse(row, name) for name in shown),
                 f"{row['parameters']:,}", f"{row['GMACs']:#.3g}", _number(row["ms a clip"], 2),
             ),
             strong=bool(row["chosen"]),
@@ -209,6 +211,11 @@ def _pair(row: dict[str, Any], name: str) -> str:
         return "–"
     spread = row[f"{name} spread"]
     return f"{row[name]:.3f}" + (" (no spread)" if isnan(spread) else f" ± {spread:.3f}")
+
+
+def _terse(row: dict[str, Any], name: str) -> str:
+    """The same, without a word where no spread is known."""
+    return _pair(row, name).removesuffix(" (no spread)")
 
 
 def _number(value: float, digits: int = 3) -> str:

@@ -19,8 +19,8 @@ SCHEMA = 1
 """Of stored experiments; a later number may read an earlier one, never the reverse."""
 HOP_MS = 10
 """Of the spectrogram's rows."""
-MODEL = "model"
-"""What may be asked of an experiment beside its fields: its model in few words."""
+MODEL, NETWORK = "model", "network"
+"""What may be asked of an experiment beside its fields: its model in few words, and its kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +121,9 @@ class Experiment:
         return settings.flat(self)
 
     def told(self) -> dict[str, Any]:
-        """The same, and the model in few words as `model`: where families meet, they share no
-        other field."""
-        return {MODEL: self.model.title, **self.flat()}
+        """The same, and what no field says but all families know: the model in few words, and
+        which kind of network it is."""
+        return {MODEL: self.model.title, NETWORK: self.model.network, **self.flat()}
 
     def at(self, name: str, value: Any) -> "Experiment":
         """The same experiment with one field, by its dotted name, at another value.

@@ -13,7 +13,7 @@ from typing import Any
 from mbt_cli.cost import Cost, cost, overhead
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import MODEL, Evaluation, Experiment
-from mbt_cli.names import plain, value, word
+from mbt_cli.names import plain, word
 from mbt_cli.runs import FAILED, Run
 from mbt_cli.statistics import ENOUGH_SEEDS, summary
 from mbt_cli.study import Study
@@ -202,8 +202,8 @@ def cell_name(study: Study, one: Experiment) -> str:
     foreign = one.model.foreign
     if study.x in foreign and study.by in (*foreign, "model.fusion"):
         return one.model.level
-    values = {name: str(plain(value(one, name))) for name in study.columns}
+    values = {name: str(plain(study.value(one, name))) for name in study.columns}
     if study.x == MODEL:
-        return study.model(one)
+        return values[MODEL]
     at = [f"{word(name)} = {said}" for name, said in values.items()]
     return " at ".join([values[study.by], ", ".join(at[1:])]) if at[1:] else at[0]

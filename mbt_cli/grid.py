@@ -16,7 +16,7 @@ from mbt_cli.experiment import Experiment
 @dataclass(frozen=True)
 class Grid:
     """`x` and `by` are the fields that vary: what is drawn along, and what gets a line each; or
-    `model`, a model in few words."""
+    `model`, a model in few words, and `network`, its kind."""
 
     cells: Callable[[Experiment], Iterable[Experiment]]
     x: str

@@ -7,7 +7,7 @@ import pandas as pd
 
 from mbt_cli.contrasts import Contrast, Contrasts
 from mbt_cli.findings import Cell, Findings, machine
-from mbt_cli.names import encodable, plain, value, word
+from mbt_cli.names import encodable, plain, word
 from mbt_cli.statistics import summary
 from mbt_cli.tagging import SHOWN
 
@@ -25,7 +25,9 @@ def table(found: Findings) -> pd.DataFrame:
     rows = []
     for cell in found.cells:
         one = cell.experiment
-        row: dict[str, Any] = {word(field): plain(value(one, field)) for field in study.columns}
+        row: dict[str, Any] = {
+            word(field): plain(study.value(one, field)) for field in study.columns
+        }
         row |= {"parameters": cell.cost.parameters, "GMACs": cell.cost.gmacs}
         row |= {"GFLOPs": cell.cost.gflops, "over late": cell.overhead, "n": len(cell.runs)}
         for name in SHOWN if study.data.tagging else (measure,):
@@ -48,7 +50,9 @@ def runs_table(found: Findings) -> pd.DataFrame:
     validation, rows = f"validation {found.measure}", []
     for run, figures in found.figures:
         one = run.experiment
-        row = {"key": run.key} | {field: plain(value(one, field)) for field in found.study.varied}
+        row = {"key": run.key} | {
+            field: plain(found.study.value(one, field)) for field in found.study.varied
+        }
         row |= {"seed": one.training.seed, "parameters": run.cost.parameters}
         row |= {"gmacs": run.cost.gmacs, "gflops": run.cost.gflops}
         row |= {name: v for name, v in figures.items() if not isinstance(v, dict | list)}
@@ -103,7 +107,9 @@ def _cell(found: Findings, cell: Cell) -> dict[str, Any]:
     measure = found.measure
     return {
         "name": cell.name,
-        "settings": {field: plain(value(cell.experiment, field)) for field in found.study.varied},
+        "settings": {
+            field: plain(found.study.value(cell.experiment, field)) for field in found.study.varied
+        },
         "parameters": cell.cost.parameters,
         "macs": cell.cost.macs,
         "over_late": cell.overhead,

@@ -17,6 +17,7 @@ from mbt_cli.draw import probes as probed
 from mbt_cli.draw.marks import Axis, Mark
 from mbt_cli.draw.probes import Drops
 from mbt_cli.draw.shades import Shade
+from mbt_cli.experiment import MODEL
 from mbt_cli.findings import Cell, Findings
 from mbt_cli.gains import gains
 from mbt_cli.ghosts import Comparison, comparison, sizes
@@ -60,7 +61,7 @@ def plates(found: Findings, drops: Drops | None = None) -> dict[str, Plate]:
     shown = {
         found.measure: Plate(
             _both(sights.along(found, word(study.x)), sights.published(beside)),
-            partial(curves.along, marks, axis, _title(study), measure, _shades(beside)),
+            partial(_drawn_along(study), marks, axis, _title(study), measure, _shades(beside)),
         ),
         "cost": Plate(
             sights.against_cost(marks, found.measure),
@@ -121,8 +122,10 @@ def _marks(found: Findings) -> list[Mark]:
         place = None if _level(found, cell) else str(plain(study.place(cell.experiment)))
         line, seeds = str(plain(value(cell.experiment, study.by))), tuple(cell.test(found.measure))
         published = as_published(cell.experiment, classes) / 1e9
-        marks.append(Mark(line, place, seeds, cell.cost.gmacs, published, cell.silent,
-                          cell.cost.parameters))  # fmt: skip
+        marks.append(Mark(
+            line, place, seeds, cell.cost.gmacs, published, cell.silent, cell.cost.parameters,
+            cell.name if study.x == MODEL else "",
+        ))  # fmt: skip
     return marks
 
 
@@ -138,6 +141,11 @@ def _size(found: Findings, marks: Sequence[Mark], axis: Axis) -> Plate:
         sights.against_size(f1, published),
         partial(size.against_size, f1, axis, title, "F1 (micro) on test", published, note),
     )
+
+
+def _drawn_along(study: Study) -> Callable[..., Figure]:
+    """Names of models are long: they stand below one another."""
+    return curves.across if study.x == MODEL else curves.along
 
 
 def _of_group(found: Findings, marks: Sequence[Mark], group: str) -> list[Mark]:

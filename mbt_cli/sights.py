@@ -123,6 +123,8 @@ def published(beside: Comparison) -> str:
 
 
 def _cell(mark: Mark) -> str:
+    if mark.name:
+        return _name(mark.name)
     return mark.line if mark.place is None else f"{_name(mark.line)} at {_name(mark.place)}"
 
 

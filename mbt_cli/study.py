@@ -13,7 +13,7 @@ from typing import Any
 
 from mbt_cli.data.manifest import SPLITS, Manifest
 from mbt_cli.errors import MbtError, UnknownName
-from mbt_cli.experiment import MODEL, Experiment
+from mbt_cli.experiment import MODEL, NETWORK, Experiment
 from mbt_cli.files import sweep, write, writing
 from mbt_cli.grid import Grid
 from mbt_cli.names import differing, models, plain, value, word
@@ -21,7 +21,7 @@ from mbt_cli.recipes import recipe as recipe_of
 from mbt_cli.runs import FINISHED, Run, recorded
 from mbt_cli.task import Task
 
-TOLD = (MODEL, "model.family", "model.fusion", "model.fusion_layer", "model.modalities")
+TOLD = (MODEL, NETWORK, "model.family", "model.fusion", "model.fusion_layer", "model.modalities")
 """Fields that a run's own title tells."""
 
 
@@ -96,23 +96,25 @@ class Study:
     @cached_property
     def columns(self) -> list[str]:
         """As few fields as tell the cells apart."""
+        if self.x == MODEL:
+            return [MODEL]
         points = {(value(one, self.by), self.place(one)) for one in self.cells}
         alike = len(points) < len(self.cells)
         return self.varied if alike else list(dict.fromkeys([self.by, self.x]))
 
     def place(self, one: Experiment) -> Any:
         """Where a cell stands on x; None where x means nothing to its model."""
-        if self.x == MODEL:
-            return self.model(one)
-        return None if self.x in one.model.foreign else value(one, self.x)
+        return None if self.x in one.model.foreign else self.value(one, self.x)
 
-    def model(self, one: Experiment) -> str:
-        """A cell's model in few words, as many as tell it from the study's others."""
-        return self._models[self.cells.index(one)]
+    def value(self, one: Experiment, field: str) -> Any:
+        """A field of a cell; its model in as many words as tell it from the study's others."""
+        if field == MODEL and one.cell in self._models:
+            return self._models[one.cell]
+        return value(one, field)
 
     @cached_property
-    def _models(self) -> list[str]:
-        return models(self.cells)
+    def _models(self) -> dict[str, str]:
+        return dict(zip((one.cell for one in self.cells), models(self.cells), strict=True))
 
     def title(self, one: Experiment) -> str:
         """A run of this study in few words."""

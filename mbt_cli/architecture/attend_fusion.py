@@ -83,10 +83,15 @@ class AttendFusion:
         return self.widths[-1] if self.widths else inputs
 
     @property
-    def strategy(self) -> str:
+    def network(self) -> str:
         """What the paper calls such a network, or nearly so."""
         attends = any(self.attends(stream) for stream in self.streams)
-        name = "Attend-Fusion" if attends else NAMES[self.block]
+        return "Attend-Fusion" if attends else NAMES[self.block]
+
+    @property
+    def strategy(self) -> str:
+        """The same, with what it fuses, and where."""
+        attends, name = any(self.attends(stream) for stream in self.streams), self.network
         if attends and self.block != "plain":
             name = f"{name} ({self.block})"
         if len(self.modalities) == 1:

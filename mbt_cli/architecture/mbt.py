@@ -78,6 +78,11 @@ class MBT:
     """Initial weights of the classifier; the official code has zeros."""
 
     @property
+    def network(self) -> str:
+        """What such a network is called."""
+        return "MBT"
+
+    @property
     def title(self) -> str:
         """The model in few words."""
         layer = "" if self.fusion == "late" else f" L_f={self.fusion_layer}"

@@ -71,7 +71,9 @@ def against_cost(marks: Sequence[Mark], axis: Axis, title: str, measure: str) ->
             if mark in best:
                 first.append((x, mean, _name(mark), colour, side))
             elif not crowd and (mark.place is None or mark.place in named):
-                labels.append((x, mean, fitted(mark.place or LATE, 1.4, 9.0), colour, side))
+                labels.append(
+                    (x, mean, fitted(mark.name or mark.place or LATE, 1.8, 9.0), colour, side)
+                )
     ax.set_xlabel(f"{unit} for one clip and one view")
     ax.set_ylabel(measure)
     ax.margins(x=0.08 if axis.ordered else 0.14, y=0.14)
@@ -148,7 +150,8 @@ def _hollow(marks: Sequence[Mark]) -> list[Line2D]:
 
 def _name(mark: Mark) -> str:
     """The words of a cell."""
-    return fitted(" ".join(filter(None, (spoken(mark.line), mark.place))), 2.6, 9.0)
+    at_place = " ".join(filter(None, (spoken(mark.line), mark.place)))
+    return fitted(mark.name or at_place, 2.6, 9.0)
 
 
 def _unit(marks: Iterable[Mark]) -> tuple[float, str]:

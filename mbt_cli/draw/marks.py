@@ -48,6 +48,8 @@ class Mark:
     """Fusion by name that can exchange nothing."""
     parameters: int = 0
     """Of its model."""
+    name: str = ""
+    """What it is called, where that is not its line at its place."""
 
 
 @dataclass(frozen=True)

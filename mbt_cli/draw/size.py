@@ -39,7 +39,13 @@ def against_size(
         taken += [*zip(xs, means, strict=True)]
         if len(marks) <= CROWD:
             labels += [
-                (x, y, fitted(mark.place or mark.line, 2.2, 9.0), colour, -1 if turn % 2 else 1)
+                (
+                    x,
+                    y,
+                    fitted(mark.name or mark.place or mark.line, 2.2, 9.0),
+                    colour,
+                    -1 if turn % 2 else 1,
+                )
                 for x, y, mark in zip(xs, means, mine, strict=True)
             ]
     for ghost in ghosts:
