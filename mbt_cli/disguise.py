@@ -56,6 +56,11 @@ class Disguises:
                 "shift_ms moves the sound by rows of its spectrogram, but this run was trained on"
                 " features, which have none: leave it out."
             )
+        if any(how.crops > 1 for how in hows) and not isinstance(views, Views):
+            raise MbtError(
+                "crops takes several spans of a clip, but this run was trained on features, and"
+                " all of a video's are looked at: leave it out."
+            )
         self.data, self.views, self.modalities = data, views, tuple(modalities)
         self.places = data.places(hows[0].split)
         needs: dict[Origin, dict[str, None]] = {OWN: dict.fromkeys(modalities)}

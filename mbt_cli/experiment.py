@@ -234,6 +234,9 @@ class Evaluation:
         if self.shift_ms and "audio" not in {*spec.modalities} - {*self.removed, *self.averaged}:
             raise MbtError("shift_ms moves the sound, but no sound of the clip is heard: leave it"
                            " out.")  # fmt: skip
+        if self.without_token and not spec.bottlenecks:
+            raise MbtError("without_token leaves a bottleneck token out, but the model has none:"
+                           " leave it out.")  # fmt: skip
         if not 0 <= self.without_token <= spec.bottlenecks:
             raise MbtError(
                 f"without_token is {self.without_token}, but the model has {spec.bottlenecks}"

@@ -142,6 +142,7 @@ def _sources(found: Findings) -> list[Section]:
             f"Dataset `{data.dataset}`, fingerprint `{data.fingerprint}`: it changes when clips,"
             " labels or splits do.",
             f"Clips as listed: {clips}. Could not be read: {len(found.left_out):,}.",
+            *([f"Lost of those expected ({data.coverage}): {data.lost}."] if data.lost else ()),
             f"Classes ({data.class_list or len(data.classes)}): {_some(data.classes)}.",
         )),), folded=True),
         Section("Versions and hardware", (Items((

@@ -57,9 +57,10 @@ def ready(
         if isinstance(data, Rendered):
             rendered(data, manifest.entries, _work(executor, show))
         if fixed:
+            needed = cache.size(manifest, views) / 1e9
             show.say(
-                f"The views of all clips take {cache.size(manifest, views) / 1e9:.1f} GB, more than"
-                f" --cache-gb {cache_gb:g}: clips are decoded when they are needed."
+                f"The views of all clips take {needed:{',.1f' if needed >= 1 else '.1g'}} GB, more"
+                f" than --cache-gb {cache_gb:g}: clips are decoded when they are needed."
             )
         return source
     clips = _in_arrays(data, manifest, executor, show)
@@ -74,10 +75,9 @@ def enough(
 ) -> None:
     """Raises MbtError where a split has no clip, or less than this fraction of those expected."""
     named = f"{_named(manifest, left_out)} " if left_out else ""
+    gone = [e for e in manifest.entries if e.name in left_out] if left_out else []
     for split in splits or SPLITS:
-        lost = []
-        if left_out:
-            lost = [e.name for e in manifest.entries if e.split == split and e.name in left_out]
+        lost = [entry.name for entry in gone if entry.split == split]
         there, expected = manifest.count(split) - len(lost), _expected(manifest, split)
         if not there:
             if lost:

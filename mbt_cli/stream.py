@@ -7,7 +7,6 @@ the same order.
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from queue import Empty, Full, Queue
 from threading import Event, Thread
@@ -58,6 +57,8 @@ class Streamed(Clips):
         super().__init__(manifest, {})
         self.views, self.executor, self.spare = views, executor, spare
         """`spare`: how many clips of each split may be lost before that is an error."""
+        self._splits: dict[str, str] = {}
+        """Of clips that were lost."""
 
     def batches(self, wanted: Iterable[Wanted]) -> Generator[Batch]:
         if isinstance(self.executor, Here):
@@ -106,14 +107,13 @@ class Streamed(Clips):
         views = {m: np.stack([views[m] for _, views in kept]) for m in one.at} if kept else {}
         return Batch(np.array([place for place, _ in kept], dtype=np.int64), views)
 
-    @cached_property
-    def _splits(self) -> dict[str, str]:
-        return {entry.name: entry.split for entry in self.manifest.entries}
-
     def _lose(self, entry: Entry, why: Exception) -> None:
         if entry.name in self.lost:
             return
         self.lost[entry.name] = str(why)
+        self._splits[entry.name] = entry.split
+        if before := self.lost.keys() - self._splits.keys():  # lost before this run went on
+            self._splits |= {e.name: e.split for e in self.manifest.entries if e.name in before}
         lost = sum(self._splits[name] == entry.split for name in self.lost)
         if lost > self.spare.get(entry.split, 0):
             raise MbtError(

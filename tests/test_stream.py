@@ -166,6 +166,10 @@ def test_each_split_has_clips_to_spare_of_its_own(manifest, tmp_path):
     assert set(clips.lost) == {"gone0", "gone1"}
     with pytest.raises(MbtError, match="gone2"):
         list(clips.batches([wanted(0, 7)]))
+    later = Streamed(more, VIEWS, Here(), {"train": 1, "test": 1})
+    later.lost = {"gone0": "before the run went on"}
+    with pytest.raises(MbtError, match="gone2"):
+        list(later.batches([wanted(0, 6, 7)]))
 
 
 READING = """

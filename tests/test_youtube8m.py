@@ -25,7 +25,7 @@ from shards import (
 )
 
 from mbt_cli.census import account
-from mbt_cli.data import make_ready, one_by_one
+from mbt_cli.data import cache, make_ready, one_by_one
 from mbt_cli.data.clips import Wanted
 from mbt_cli.data.example import example
 from mbt_cli.data.features import dequantised, excerpt, identity, view
@@ -36,7 +36,7 @@ from mbt_cli.data.shelf import Shelf
 from mbt_cli.data.snapshot import load
 from mbt_cli.data.tfrecord import frames
 from mbt_cli.data.youtube8m import names
-from mbt_cli.dataset import FEATURES, Features, YouTube8M
+from mbt_cli.dataset import FEATURES, Features, Views, YouTube8M
 from mbt_cli.errors import MbtError
 from mbt_cli.executors import Here, Local
 from mbt_cli.intake import frozen_of, opened
@@ -274,7 +274,9 @@ def test_a_flipped_bit_a_torn_shard_an_empty_one_and_no_shard_at_all_are_counted
     assert f"byte {2 * size:,}: the file ends within" in details[f"train1.tfrecord@{2 * size}"]
     assert f"{size - 17:,} bytes are lost" in details[f"train1.tfrecord@{2 * size}"]
     assert f"the next whole one is at byte {size:,}; {size:,} bytes" in details["train2.tfrecord@0"]
-    assert "3 torn (such as train1.tfrecord@" in seen.manifest.lost
+    assert f"3 torn (such as train1.tfrecord@{2 * size}: the file ends" in seen.manifest.lost
+    assert "train3.tfrecord has no content" in seen.manifest.lost
+    assert str(three) not in seen.manifest.lost
     assert sum(seen.manifest.expected.values()) == 12 and "6 of 12 videos" in told(seen)
     with pytest.raises(MbtError, match="--min-coverage 0"):
         enough(seen.manifest, {}, 0.99, ["train"])
@@ -535,6 +537,30 @@ def test_many_entries_in_a_few_arrays_are_the_rows_of_the_scan(tmp_path):
         orders = [of.shuffled(places, np.random.default_rng(5)) for of in (clips, plain)]
         assert np.array_equal(*orders)
     assert np.array_equal(clips.labels(np.arange(3)), plain.labels(np.arange(3)))
+    for classes in (1, 2, 23):
+        fewer = manifest.first(classes)
+        assert isinstance(fewer.entries, Records)
+        assert fewer.entries[:] == replace(manifest, entries=true).first(classes).entries
+    for of in (clips, plain):
+        of.left_out = {"b": "why"}
+    for name in ("train", "validation", "test"):
+        assert np.array_equal(clips.places(name), plain.places(name))
+        assert 1 not in clips.places(name)
+
+
+def test_what_is_read_into_arrays_are_parts_of_one_shard_and_each_record_once():
+    clips = [("abc"[shard], place) for shard, many in enumerate((300, 1, 257)) for place in
+             range(many)]  # fmt: skip
+    entries = tuple(Entry(f"{a}{i}", Path(a), "train", (), offset=i) for a, i in clips)
+    manifest = Manifest(entries, ("class 0",), True, "f00d")
+    todo = np.delete(np.arange(558), [0, 299])
+    parts = cache._Parts(entries, cache._together(todo, manifest, MEANS.views))
+    assert [len(part) for part in parts] == [256, 42, 1, 256, 1]
+    assert all(len({entry.path for _, entry in part}) == 1 for part in parts)
+    read = [place for part in parts for place in part]
+    assert read == [(place, entries[place]) for place in todo] and parts[1:3] == [*parts][1:3]
+    assert cache._together(todo[:0], manifest, MEANS.views) == []
+    assert [len(part) for part in cache._together(todo, manifest, Views())] == [1] * 556
 
 
 # The journal

@@ -75,7 +75,7 @@ def digests(folder: Path) -> dict[str, str]:
 def outcome(run: Run) -> dict[str, Any]:
     """All that a run's result is, as values that can be compared."""
     how = Evaluation()
-    timeless = ("started", "written", "seconds")
+    timeless = ("started", "written", "seconds", "latency")
     return {
         "curve": [{name: v for name, v in row.items() if name != "time_s"} for row in run.curve()],
         "figures": run.figures(how),

@@ -10,18 +10,20 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from itertools import groupby
 from math import prod
+from operator import index
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
+from jaxtyping import Int64
 
 from mbt_cli import settings
 from mbt_cli.data.clips import MIDDLE, Batch, Clips, Wanted
 from mbt_cli.data.fault import ClipError
 from mbt_cli.data.glance import glance
 from mbt_cli.data.manifest import Entry, Manifest
+from mbt_cli.data.records import files
 from mbt_cli.dataset import Features, Viewed
 from mbt_cli.files import sweep, whole, write, writing
 
@@ -86,8 +88,7 @@ def fill(manifest: Manifest, views: Viewed, folder: Path, do: Fill) -> None:
         _lay_out(folder / f"{name}.npy", (n, *views.shapes[name]), dtype)
     _lay_out(folder / "state.npy", (n,), np.uint8)
     state = np.load(folder / "state.npy", mmap_mode="r")
-    todo = [(i, entry) for i, entry in enumerate(manifest.entries) if state[i] != READ]
-    parts = _parts(todo, views)
+    parts = _Parts(manifest.entries, _together(np.flatnonzero(state != READ), manifest, views))
     left_out: dict[str, str] = {}
     for place, found in do(Arrays(folder, views), parts):
         of = parts[place]
@@ -134,20 +135,46 @@ class Cached(Clips):
     def __init__(self, manifest: Manifest, folder: Path) -> None:
         super().__init__(manifest, json.loads((folder / "ready.json").read_text())["left_out"])
         self.folder = folder
-        files = (path for path in folder.glob("*.npy") if path.stem != "state")
-        self.arrays = {path.stem: np.load(path, mmap_mode="r") for path in files}
+        paths = (path for path in folder.glob("*.npy") if path.stem != "state")
+        self.arrays = {path.stem: np.load(path, mmap_mode="r") for path in paths}
 
     def batches(self, wanted: Iterable[Wanted]) -> Generator[Batch]:
         for one in wanted:
             yield Batch(one.places, {m: self.arrays[m][one.places] for m in one.at})
 
 
-def _parts(places: Sequence[Place], views: Viewed) -> list[Part]:
-    """Records of one shard together."""
-    if not isinstance(views, Features):
-        return [[place] for place in places]
-    shards = (list(of) for _, of in groupby(places, key=lambda place: place[1].path))
-    return [of[start : start + PART] for of in shards for start in range(0, len(of), PART)]
+@dataclass(frozen=True)
+class _Parts(Sequence[Part]):
+    """All that is to be read; the entries of a part are made when it is asked for."""
+
+    entries: Sequence[Entry]
+    places: Sequence[Int64[np.ndarray, " _"]]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> Part: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Part]: ...
+
+    def __getitem__(self, place: SupportsIndex | slice) -> Part | list[Part]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        return [(i, self.entries[i]) for i in self.places[index(place)].tolist()]
+
+
+def _together(
+    places: Int64[np.ndarray, " n"], manifest: Manifest, views: Viewed
+) -> list[Int64[np.ndarray, " _"]]:
+    """Records of one shard, some at a time; else each clip by itself."""
+    starts = np.arange(len(places))
+    if isinstance(views, Features):
+        shard = files(manifest.entries)[places]
+        begun = np.maximum.accumulate(np.where(np.diff(shard, prepend=-1) != 0, starts, 0))
+        starts = starts[(starts - begun) % PART == 0]
+    return np.split(places, starts[1:]) if len(places) else []
 
 
 def _cut(views: Viewed) -> Viewed:

@@ -8,14 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
 
 from mbt_cli.data.manifest import Manifest
-from mbt_cli.data.records import Records
+from mbt_cli.data.records import Records, files
 
 MIXED = 8
 """Shards whose records are mixed with each other in an epoch."""
@@ -60,8 +59,11 @@ class Clips(ABC):
     def places(self, split: str) -> Int64[np.ndarray, " n"]:
         """Where the clips of a split stand in the manifest."""
         entries = self.manifest.entries
-        if isinstance(entries, Records) and not self.left_out:
-            return np.flatnonzero(entries.of_split(split))
+        if isinstance(entries, Records):
+            mine = entries.of_split(split)
+            if self.left_out:
+                mine &= [name not in self.left_out for name in entries.names]
+            return np.flatnonzero(mine)
         kept = [
             i
             for i, entry in enumerate(entries)
@@ -85,10 +87,7 @@ class Clips(ABC):
     @cached_property
     def _shards(self) -> Int32[np.ndarray, " n"]:
         """Which shard holds each clip."""
-        if isinstance(entries := self.manifest.entries, Records):
-            return entries.shard
-        known: dict[Path, int] = {}
-        return np.array([known.setdefault(e.path, len(known)) for e in entries], np.int32)
+        return files(self.manifest.entries)
 
     def labels(self, places: Int64[np.ndarray, " b"]) -> Float32[np.ndarray, "b c"]:
         """The labels of some clips, multi-hot."""

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool
 
 from mbt_cli.task import Task
 
@@ -29,6 +33,17 @@ class Entry:
     """What it was cut from (a video, a participant): clips of one group are not independent."""
     offset: int = 0
     """Byte of its file where its record begins; 0 where the file is the clip."""
+
+
+@runtime_checkable
+class Columns(Protocol):
+    """Entries that are made when they are asked for: what is asked of all is told without them."""
+
+    def of_split(self, split: str) -> Bool[np.ndarray, " n"]:
+        """Which are of a split."""
+
+    def first(self, classes: int) -> Sequence[Entry]:
+        """The same, of whose labels only those below so many are known."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +82,17 @@ class Manifest:
         if classes == len(self.classes):
             return self
         known = self.classes[:classes]
-        return replace(
-            self,
-            entries=tuple(
+        entries: Sequence[Entry]
+        if isinstance(self.entries, Columns):
+            entries = self.entries.first(classes)
+        else:
+            entries = tuple(
                 replace(entry, labels=tuple(label for label in entry.labels if label < classes))
                 for entry in self.entries
-            ),
+            )
+        return replace(
+            self,
+            entries=entries,
             classes=known,
             groups={name: tuple(c for c in of if c in known) for name, of in self.groups.items()},
         )
@@ -84,6 +104,8 @@ class Manifest:
 
     def count(self, split: str) -> int:
         """Clips in a split."""
+        if isinstance(self.entries, Columns):
+            return int(self.entries.of_split(split).sum())
         return sum(entry.split == split for entry in self.entries)
 
 

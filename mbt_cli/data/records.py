@@ -3,8 +3,8 @@
 n entries, m labels of all of them.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from operator import index
 from pathlib import Path
 from typing import SupportsIndex, overload
@@ -29,6 +29,12 @@ class Words:
 
     def __getitem__(self, place: int) -> str:
         return self.text[self.ends[place - 1] if place else 0 : self.ends[place]].decode()
+
+    def __iter__(self) -> Iterator[str]:
+        start = 0
+        for end in self.ends.tolist():
+            yield self.text[start:end].decode()
+            start = end
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,3 +87,17 @@ class Records(Sequence[Entry]):
     def of_split(self, split: str) -> Bool[np.ndarray, " n"]:
         """Which are of a split."""
         return self.split == SPLITS.index(split)
+
+    def first(self, classes: int) -> "Records":
+        """The same, of whose labels only those below so many are known."""
+        known = self.labels < classes
+        ends = np.concatenate([[0], np.cumsum(known)])[self.ends]
+        return replace(self, labels=self.labels[known], ends=ends)
+
+
+def files(entries: Sequence[Entry]) -> Int32[np.ndarray, " n"]:
+    """Which file holds each entry: they are numbered."""
+    if isinstance(entries, Records):
+        return entries.shard
+    known: dict[Path, int] = {}
+    return np.array([known.setdefault(e.path, len(known)) for e in entries], np.int32)

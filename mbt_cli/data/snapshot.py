@@ -112,6 +112,9 @@ class Snapshot:
         for reason, rows in unused.groupby(reasons, sort=False):
             first = rows.iloc[0]
             detail = "" if reason == "missing" else first["detail"].rstrip(".")
+            if self.of_records:  # the name is the shard and the byte, and no report tells folders
+                place = f"{first['path']}, byte {first['offset']:,}: "
+                detail = detail.replace(f"{self.root}/", "").removeprefix(place)
             why = f": {detail}" if detail else ""
             said.append(f"{len(rows):,} {reason!s} (such as {first['name']}{why})")
         return "; ".join(said)

@@ -96,7 +96,7 @@ def _folds(spec: YouTube8M, shelf: Shelf) -> tuple[dict[str, str], list[str]]:
     if len(labelled) < spec.folds:
         raise MbtError(
             f"data.folds is {spec.folds}, but {shelf.root} has only"
-            f" {count(len(labelled), 'shard')} with labels."
+            f" {count(len(labelled), 'shard')} with labels: ask for no more folds than shards."
         )
     splits = {
         path: "test" if place % spec.folds == spec.fold else "train"
