@@ -130,7 +130,11 @@ def test_groups_of_a_world_of_tags_are_drawn_too(tmp_path: Path) -> None:
     study = study_of(recipe("synthetic_features"))
     fill(study, tmp_path, seeds=1)
     assert {*study.data.groups} == {*GROUPS}
-    assert "groups" in plates.plates(findings_of(study, tmp_path))
+    figure = plates.plates(findings_of(study, tmp_path))["groups"].draw()
+    first, *others = figure.axes
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [*GROUPS]
+    assert [text.get_text() for text in first.get_yticklabels()] == names_of(study)
+    assert all(ax.get_ylim() == first.get_ylim() for ax in others)
 
 
 @pytest.mark.parametrize("name", PRESETS)
