@@ -87,6 +87,15 @@ def test_every_cell_of_several_modalities_is_compared_with_the_better_one_alone(
     }  # fmt: skip
 
 
+def test_one_of_two_modalities_alone_does_not_stand_for_the_better(tmp_path: Path) -> None:
+    study = without(study_of(YOUTUBE8M_SMALL), ["attention (audio alone)"])
+    reached = {"FC (video alone)": 0.4, "attention (video alone)": 0.1}
+    for cell, name in zip(study.cells, names_of(study), strict=True):
+        recorded(study, cell, 0, tmp_path, validation=reached.get(name, 0.2))
+    pairs = {one.one.name: one.other.name for one in contrasts(findings_of(study, tmp_path)).alone}
+    assert {*pairs.values()} == {"FC (video alone)"}
+
+
 def test_without_a_modality_alone_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
     study = without(study_of(YOUTUBE8M_SMALL), SINGLES)
     fill(study, tmp_path, seeds=1)
@@ -121,9 +130,12 @@ def test_f1_is_drawn_against_size_where_videos_are_tagged(tmp_path: Path) -> Non
 def test_models_stand_below_one_another_with_their_names_in_full(tmp_path: Path) -> None:
     study = study_of(YOUTUBE8M_SMALL)
     fill(study, tmp_path, seeds=1)
-    figure = plates.plates(findings_of(study, tmp_path))["GAP"].draw()
-    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert names == names_of(study)
+    found = findings_of(study, tmp_path)
+    ax = plates.plates(found)["GAP"].draw().axes[0]
+    assert [text.get_text() for text in ax.get_yticklabels()] == names_of(study)
+    points = {(x, y) for line in ax.lines for x, y in zip(*line.get_data(), strict=True)}
+    ticks = ax.get_yticks()
+    assert points == {(cell.test("GAP")[0], y) for cell, y in zip(found.cells, ticks, strict=True)}
 
 
 def test_groups_of_a_world_of_tags_are_drawn_too(tmp_path: Path) -> None:
