@@ -162,7 +162,7 @@ def _category(found: Readings, name: str, kind: str, mine: Bool[np.ndarray, " n"
 
 
 def check(run: Run) -> None:
-    """Raises MbtError where attention tells nothing of the tokens of a run."""
+    """Raises MbtError where attention tells nothing of a run's tokens, or its weights are gone."""
     data = run.experiment.data
     if not isinstance(data.views, Features):
         raise MbtError(
@@ -171,9 +171,11 @@ def check(run: Run) -> None:
         )
     if why := blind(run.experiment):
         raise MbtError(
-            f"Run {run.key} ({run.experiment.title}) {why} What each modality is worth to it:"
+            f"Run {run.key}, {run.experiment.title}, {why} What each modality is worth to it:"
             f" mbt-cli evaluate {run.key} --probes."
         )
+    if not run.has_weights:
+        run.weights()  # says what to do
 
 
 def tokens_of(run: Run) -> dict[str, list[str]]:
@@ -225,5 +227,7 @@ def _notes(gaze: Gaze) -> Iterator[str]:
         "Entropy: of a query's attention over that of equal shares, 0 is one key and 1 all keys"
         f" alike; mean over lines. Collapsed: below {COLLAPSED:g}."
     )
-    if gaze.without:
+    if len(gaze.categories) == 1:
+        yield "No clip of the sample has a label."
+    elif gaze.without:
         yield f"No clip of the sample has a label of {', '.join(gaze.without)}: left out."

@@ -12,9 +12,9 @@ from jaxtyping import Float32
 from matplotlib.figure import Figure
 
 from mbt_cli.categories import Category, Gaze
-from mbt_cli.easel import Box, bar, image, text
+from mbt_cli.easel import bar, image, text
 from mbt_cli.overlay import Scale, lit, scale_of
-from mbt_cli.sheet import FAINT, extent, fitted, legible, lines
+from mbt_cli.sheet import FAINT, extent, fitted, lines
 from mbt_cli.words import count
 
 WIDTH, SIDE, GAP = 10.0, 0.25, 0.14
@@ -30,7 +30,7 @@ LOW = "#B3361B"
 
 def page_of(one: Gaze) -> Figure:
     """All that is known by category, on one scale of colours."""
-    title = wrap(legible(f"What is read by category: {one.run.experiment.title}"), 100)
+    title = wrap(f"What is read by category: {one.run.experiment.title}", 100)
     notes = [line for note in one.notes for line in lines(note, WIDTH - 2 * SIDE, 8.0)]
     blocks = [[*of] for _, of in groupby(one.categories, lambda category: category.kind)]
     head = 0.2 + 0.2 * len(title) + 0.3 + 0.26
@@ -39,14 +39,15 @@ def page_of(one: Gaze) -> Figure:
     text(figure, SIDE, 0.14, "\n".join(title), va="top", weight="bold", fontsize=11)
     said = f"run {one.run.key}; {count(one.clips, 'clip')} of {one.run.experiment.data.dataset}"
     text(figure, SIDE, 0.2 + 0.2 * len(title), said, va="top", fontsize=9, color=FAINT)
-    scale = scale_of(np.concatenate([of for c in one.categories for of in c.times.values()]))
+    every = np.concatenate([of for c in one.categories for of in c.times.values()])
+    scale = scale_of(every.astype(np.float32))
     down = head
     for block in blocks:
         _block(figure, one, block, scale, down)
         down += ROW * len(block) + BETWEEN
     down += 0.02 - BETWEEN
-    for (stream, names), box in zip(one.tokens.items(), _boxes(one, 0, 1), strict=True):
-        _titled(figure, stream, names, box, head, down)
+    for (stream, names), place in zip(one.tokens.items(), _places(one), strict=True):
+        _titled(figure, stream, names, place, head, down)
     left = WIDTH - SIDE - SPREAD + 0.1
     text(figure, left, head - 0.08, "entropy of attention", fontsize=9, va="bottom")
     text(
@@ -66,8 +67,9 @@ def page_of(one: Gaze) -> Figure:
 
 def _block(figure: Figure, one: Gaze, block: Sequence[Category], scale: Scale, down: float) -> None:
     """Rows of one kind."""
-    for stream, box in zip(one.tokens, _boxes(one, down, ROW * len(block)), strict=True):
+    for stream, (left, across) in zip(one.tokens, _places(one), strict=True):
         heat = np.stack([category.times[stream] for category in block]).astype(np.float32)
+        box = left, down, across, ROW * len(block)
         image(figure, box, mosaic(heat, scale)).set_axis_off()
     for turn, category in enumerate(block):
         middle = down + (turn + 0.5) * ROW
@@ -104,28 +106,29 @@ def _spreads(figure: Figure, block: Sequence[Category], down: float) -> None:
              color=LOW if low else "#262626")  # fmt: skip
 
 
-def _boxes(one: Gaze, down: float, tall: float) -> list[Box]:
-    """Where the fields of each stream stand, side by side, as wide as they have tokens."""
-    first = SIDE + NAMES + CLIPS
-    room = WIDTH - SIDE - SPREAD - first - GAP * (len(one.tokens) - 1)
-    every, found = sum(map(len, one.tokens.values())), list[Box]()
+def _places(one: Gaze) -> list[tuple[float, float]]:
+    """Where the fields of each stream begin, side by side, and how wide they are."""
+    left = SIDE + NAMES + CLIPS
+    room = WIDTH - SIDE - SPREAD - left - GAP * (len(one.tokens) - 1)
+    every, found = sum(map(len, one.tokens.values())), []
     for names in one.tokens.values():
         across = room * len(names) / every
-        found.append((first, down, across, tall))
-        first += across + GAP
+        found.append((left, across))
+        left += across + GAP
     return found
 
 
 def _titled(
-    figure: Figure, stream: str, names: Sequence[str], box: Box, top: float, below: float
-) -> None:
+    figure: Figure, stream: str, names: Sequence[str], place: tuple[float, float], top: float,
+    below: float,
+) -> None:  # fmt: skip
     """What a stream and its tokens are called: of many only some."""
-    left, _, across, _ = box
+    left, across = place
     text(figure, left, top - 0.08, stream, fontsize=9, va="bottom")
     each = across / len(names)
     widest = max(extent(name, 8.0) for name in names) + 0.06
     step = next(n for n in (1, 2, 4, 5, 8, 10, *range(20, 1000, 20)) if n * each >= widest)
-    for place in range(0, len(names), step):
-        middle = left + (place + 0.5) * each
-        text(figure, middle, below + 0.03, names[place], fontsize=8, va="top", ha="center",
+    for turn in range(0, len(names), step):
+        middle = left + (turn + 0.5) * each
+        text(figure, middle, below + 0.03, names[turn], fontsize=8, va="top", ha="center",
              color=FAINT)  # fmt: skip
