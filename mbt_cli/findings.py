@@ -206,4 +206,5 @@ def cell_name(study: Study, one: Experiment) -> str:
     if study.x == MODEL:
         return values[MODEL]
     at = [f"{word(name)} = {said}" for name, said in values.items()]
-    return " at ".join([values[study.by], ", ".join(at[1:])]) if at[1:] else at[0]
+    first = values[study.by] if isinstance(study.value(one, study.by), str) else at[0]
+    return f"{first} at {', '.join(at[1:])}" if at[1:] else at[0]

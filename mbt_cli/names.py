@@ -8,6 +8,8 @@ from mbt_cli.experiment import Experiment
 WORDS = {"model.fusion": "strategy", "model.fusion_layer": "L_f", "model.bottlenecks": "B",
          "model.family": "family"}  # fmt: skip
 """Fields the house has a word for; others go by the last part of their name."""
+ALL = {"data.vocabulary": 0}
+"""Values that stand for all there is."""
 
 
 def differing(cells: Sequence[Experiment]) -> list[str]:
@@ -30,8 +32,12 @@ def models(cells: Sequence[Experiment]) -> list[str]:
 
 
 def value(one: Experiment, field: str) -> Any:
-    """A field of a cell, or its model in few words; nothing where its family has no such field."""
-    return one.told().get(field, "")
+    """A field of a cell, or its model in few words; `none` where the model makes no use of it, and
+    nothing where its family has no such field."""
+    if field in one.model.idle:
+        return "none"
+    found = one.told().get(field, "")
+    return "all" if field in ALL and found == ALL[field] else found
 
 
 def word(field: str) -> str:

@@ -194,7 +194,7 @@ def _asked(grid: Grid, base: Experiment, recipe: str) -> list[Experiment]:
     try:
         return list(grid.cells(base))
     except UnknownName as error:
-        said = str(error).partition(" There are: ")[0]
+        said = re.split(" Did you mean | There are: ", str(error))[0]
         raise MbtError(
             f"The grid {grid.name} cannot be asked of the recipe {recipe}: {said} Choose another"
             " --recipe."

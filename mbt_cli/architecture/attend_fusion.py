@@ -117,6 +117,11 @@ class AttendFusion:
     @property
     def foreign(self) -> tuple[str, ...]:
         """Fields that it has no value of: along these it is a level, not a point."""
+        return self.idle
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields that it makes no use of, whatever they say."""
         names = ("attention_width", "heads", "tokens", "chunks")
         attends = any(self.attends(stream) for stream in self.streams)
         return () if attends else tuple(f"model.{name}" for name in names)

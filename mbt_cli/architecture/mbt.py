@@ -103,6 +103,11 @@ class MBT:
         """Fields that it has no value of: along these it is a level, not a point."""
         return ("model.fusion_layer", "model.bottlenecks") if self.fusion == "late" else ()
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields that it makes no use of: late fusion has an L_f, the depth."""
+        return ()
+
     def removal(self, modality: str) -> str:
         """What is done where a modality is removed, in few words."""
         return f"no tokens of {modality}; the answer is the others'"
