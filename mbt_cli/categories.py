@@ -186,14 +186,18 @@ def tokens_of(run: Run) -> dict[str, list[str]]:
         return {m: _vectors(views) for m in model.modalities}
     streams = filter(model.attends, model.streams)
     if model.tokens == "chunks":
-        return {stream: [f"chunk {k + 1}" for k in range(model.chunks)] for stream in streams}
+        return {stream: _numbers(model.chunks) for stream in streams}
     return {stream: _vectors(views) for stream in streams}
 
 
 def _vectors(views: Features) -> list[str]:
     """What the vectors of a view are called."""
     known = {"mean": ["mean"], "mean_std": ["mean", "deviation"]}
-    return known.get(views.form) or [str(k + 1) for k in range(views.segments)]
+    return known.get(views.form) or _numbers(views.segments)
+
+
+def _numbers(many: int) -> list[str]:
+    return [str(k + 1) for k in range(many)]
 
 
 def _notes(gaze: Gaze) -> Iterator[str]:
@@ -220,7 +224,7 @@ def _notes(gaze: Gaze) -> Iterator[str]:
         " evaluate --probes tells."
     )
     if isinstance(model, AttendFusion) and model.tokens == "chunks":
-        yield "Tokens are chunks of one vector: no places of the video."
+        yield f"Tokens are {model.chunks} chunks of one vector: no places of the video."
     elif views.form.startswith("segments"):
         yield f"Tokens are {views.segments} equal parts of the video, in their order."
     yield (
