@@ -488,7 +488,7 @@ def test_the_command_on_the_built_in_world_of_features(here, tmp_path, monkeypat
             "test/00002",
             "--run",
             one.key,
-        ): "cannot look at a video: give a run of a dataset of clips",
+        ): "cannot look at a video: leave the video out, or give a run",
         ("--start-s", 1.0): "--start-s is a time in a video",
         ("test/00002", "--data", tmp_path): "leave out test/00002",
         ("--data", tmp_path): "renders its own clips",
