@@ -345,6 +345,19 @@ def test_a_field_of_the_page_has_the_colour_of_its_share():
         )
 
 
+def test_all_fields_of_a_page_are_on_one_scale_that_its_bar_tells():
+    one = seen(*drawn(23))
+    figure = mosaic.page_of(one)
+    every = np.concatenate([of for category in one.categories for of in category.times.values()])
+    low, high = every.min(), every.max()
+    fields = [picture.get_array() for ax in figure.axes for picture in ax.images]
+    for found, of in zip(fields, one.categories[0].times.values(), strict=False):
+        heat = of[None].astype(np.float32)
+        np.testing.assert_array_equal(found, mosaic.mosaic(heat, Scale(float(low), float(high))))
+    said = [label.get_text() for ax in figure.axes for label in ax.get_xticklabels()]
+    assert {f"{low:.2f}", "1.00", f"{high:.2f}"} <= {*said}
+
+
 @pytest.mark.parametrize(
     "names", [("a", "b", "c", "d", "e"), ("long " * 30, "$x$", "日本", "é", "f")]
 )
@@ -475,7 +488,7 @@ def test_the_command_on_the_built_in_world_of_features(here, tmp_path, monkeypat
             "test/00002",
             "--run",
             one.key,
-        ): "cannot look at a video: give a run of a dataset of clips",
+        ): "cannot look at a video: leave the video out, or give a run",
         ("--start-s", 1.0): "--start-s is a time in a video",
         ("test/00002", "--data", tmp_path): "leave out test/00002",
         ("--data", tmp_path): "renders its own clips",
