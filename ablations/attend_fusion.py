@@ -49,7 +49,7 @@ def _mbt(base: Experiment) -> Iterator[Experiment]:
     assert isinstance(base.model, AttendFusion)
     model = MBT(
         width=4 * max(1, base.model.widths[-1] // 8), heads=4, depth=4, fusion_layer=2,
-        head_init="xavier", head_bias=base.model.head_bias,
+        position_std=0.5, head_init="xavier", head_bias=base.model.head_bias,
     )  # fmt: skip
     tokens = replace(base, model=model).at("data.views.form", "segments")
     for fusion in ("late", "cross_attention", "self_attention", "bottleneck"):

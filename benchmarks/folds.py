@@ -1,4 +1,4 @@
-"""What does fusing features gain on real videos, fold by fold? And is it as good as ridge regression?
+"""What does fusing features gain on real videos, fold by fold; does ridge regression do as well?
 
 The grid attend_fusion on a few video-level shards of YouTube-8M, each fold of the shards once for
 testing: every model of both modalities less the better of one (of its own kind where the grid has
@@ -9,7 +9,7 @@ of the same training videos; its penalty is chosen on the same validation videos
 Folds share training videos: an interval over folds takes them as independent, and is a little
 narrow (Bengio & Grandvalet 2004).
 
-    python benchmarks/folds.py --data DIR    # 66 runs, about 12 minutes on two cores; goes on
+    python benchmarks/folds.py --data DIR    # 66 runs, 10 minutes on two cores; killed, it goes on
 """
 
 import argparse
@@ -33,6 +33,7 @@ from mbt_cli.findings import Findings, findings_of
 from mbt_cli.study import studies
 from mbt_cli.tagging import gap, pruned
 
+REAL = Path(__file__).parents[2] / "shared" / "data" / "yt8m_video_level"
 GRID, RECIPE, FOLDS = "attend_fusion", "youtube8m_small", 6
 PENALTIES = (30.0, 100.0, 300.0, 1000.0)
 MODALITIES = {"video": ("video",), "audio": ("audio",), "both": ("video", "audio")}
@@ -40,10 +41,13 @@ MODALITIES = {"video": ("video",), "audio": ("audio",), "both": ("video", "audio
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, type=Path, help="the folder with the shards")
+    parser.add_argument("--data", type=Path, default=REAL, help="the folder with the shards")
     parser.add_argument("--results", type=Path, default=Path("results-folds"))
     parser.add_argument("--seeds", type=int, default=1)
     asked = parser.parse_args()
+    if not asked.data.is_dir():
+        print(f"{asked.data} is no folder: give one with six or more video-level shards as --data.")
+        return
     for fold in range(FOLDS):
         words = ["ablate", "--grid", GRID, "--recipe", RECIPE, "--set", f"data.fold={fold}",
                  "--data", str(asked.data), "--results", str(asked.results),

@@ -10,7 +10,7 @@ FOLD = len("cross_attention")
 WORDS = (
     "key", "data", "strategy", "state", "file", "label", "output", "crossed", "split", "reason",
     "remark", "class", "scan", "folder", "what it means", "such as", "probe", "modality", "line",
-    "queries of", "model", "form", "block", "family",
+    "queries of", "model", "form", "block", "family", "category",
 )  # fmt: skip
 """Columns that begin at the left; numbers end at the right."""
 Column = tuple[str, list[str]]

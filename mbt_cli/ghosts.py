@@ -72,6 +72,7 @@ class Sized:
     parameters: float
     value: float
     """F1, as a fraction."""
+    source: str
 
 
 def sizes(cells: Sequence[Experiment]) -> tuple[list[Sized], tuple[str, ...]]:
@@ -86,8 +87,8 @@ def sizes(cells: Sequence[Experiment]) -> tuple[list[Sized], tuple[str, ...]]:
             said = "; ".join(differing.values())
             unlike[row.source] = f"F1 in {row.source}, is not of these conditions: {said}."
         elif size is not None:
-            name = f"{row.model}, {row.source}"
-            found.append(Sized(name, size, round(row.value * row.scale, 6)))
+            f1 = round(row.value * row.scale, 6)
+            found.append(Sized(f"{row.model}, published", size, f1, row.source))
     return found, tuple(unlike.values())
 
 

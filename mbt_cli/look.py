@@ -113,7 +113,7 @@ def look(
     if not isinstance(views, Views):
         raise MbtError(
             f"Run {run.key} was trained on features, taken from videos before, and cannot look at"
-            " a video: give a run of a dataset of clips."
+            " a video: leave the video out, or give a run of a dataset of clips."
         )
     weights = run.weights()
     clip = _given(video, start_s, views)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from mbt_cli import document, sights
 from mbt_cli.cost import as_published
 from mbt_cli.courses import courses
-from mbt_cli.draw import bill, curves, learning, size
+from mbt_cli.draw import bill, curves, learning, rows, size
 from mbt_cli.draw import gains as gained
 from mbt_cli.draw import probes as probed
 from mbt_cli.draw.marks import Axis, Mark
@@ -61,7 +62,7 @@ def plates(found: Findings, drops: Drops | None = None) -> dict[str, Plate]:
     shown = {
         found.measure: Plate(
             _both(sights.along(found, word(study.x)), sights.published(beside)),
-            partial(_drawn_along(study), marks, axis, _title(study), measure, _shades(beside)),
+            partial(_form(study).along, marks, axis, _title(study), measure, _shades(beside)),
         ),
         "cost": Plate(
             sights.against_cost(marks, found.measure),
@@ -82,7 +83,8 @@ def plates(found: Findings, drops: Drops | None = None) -> dict[str, Plate]:
         panels = {(g, meaning(study, g)): _of_group(found, marks, g) for g in groups}
         title, axis = "Which labels are learned, by where their answer lies", _axis(found)
         shown["groups"] = Plate(
-            sights.groups(panels), partial(curves.panels, panels, axis, title, "AUC on test", 0.5)
+            sights.groups(panels),
+            partial(_form(study).panels, panels, axis, title, "AUC on test", 0.5),
         )
     if each := gains(found):
         title = f"What {found.best.name} gains over a modality alone, by class"
@@ -143,9 +145,9 @@ def _size(found: Findings, marks: Sequence[Mark], axis: Axis) -> Plate:
     )
 
 
-def _drawn_along(study: Study) -> Callable[..., Figure]:
+def _form(study: Study) -> ModuleType:
     """Names of models are long: they stand below one another."""
-    return curves.across if study.x == MODEL else curves.along
+    return rows if study.x == MODEL else curves
 
 
 def _of_group(found: Findings, marks: Sequence[Mark], group: str) -> list[Mark]:

@@ -75,7 +75,7 @@ def probe(run: Run, source: Source, device: str, base: Evaluation = AS_TRAINED) 
 
         source = source.learned_by(run.experiment)
         with source.opened() as data:
-            model = _trained(run, source, device)
+            model = trained(run, source, device)
             lines = attended(model, run.experiment, data, base.split, device)
         Record(run.folder).attended(base, [asdict(line) for line in lines])
 
@@ -137,7 +137,7 @@ def _evaluate(run: Run, hows: Sequence[Evaluation], source: Source, device: str)
     from mbt_cli.scoring import evaluations
 
     source = source.learned_by(run.experiment)
-    model, record = _trained(run, source, device), Record(run.folder)
+    model, record = trained(run, source, device), Record(run.folder)
     beyond = bool(room_s(source.manifest, source.views).any())  # where arrays hold no sound
 
     def reading(how: Evaluation) -> tuple[bool, str, int]:
@@ -151,7 +151,7 @@ def _evaluate(run: Run, hows: Sequence[Evaluation], source: Source, device: str)
                 keep(record, how, done, data)
 
 
-def _trained(run: Run, source: Source, device: str) -> "Network":
+def trained(run: Run, source: Source, device: str) -> "Network":
     """The run's model. Raises MbtError for clips of other classes, or without weights."""
     from mbt_cli.model import build
 

@@ -50,10 +50,10 @@ def against_size(marks: Sequence[Mark], ghosts: Sequence[Sized]) -> str:
         f"{_cell(mark)} ({mark.parameters:,} parameters, {summary(mark.values).mean:.3f})"
         for mark in (least, most, best)
     ]
-    grey = "; ".join(f"{g.name} ({g.parameters:,.0f}, {g.value:.4f})" for g in ghosts)
+    grey = "; ".join(f"{g.name} in {g.source} ({g.parameters:,.0f}, {g.value:.4f})" for g in ghosts)
     return (
         f"F1 on test against the number of parameters: smallest {said[0]}, largest {said[1]}, best"
-        f" {said[2]}." + f" In grey, as published: {grey}." * bool(grey)
+        f" {said[2]}." + f" In grey: {grey}." * bool(grey)
     )
 
 

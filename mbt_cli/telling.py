@@ -1,4 +1,4 @@
-"""What a look at a video found, as tables for a terminal."""
+"""What a look at a video, or at clips of features, found: tables for a terminal."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from mbt_cli.columns import table
+from mbt_cli.categories import Category, Gaze
+from mbt_cli.columns import page, table
 from mbt_cli.look import Look
 from mbt_cli.rollout import LEARNED
 
@@ -15,6 +16,38 @@ def told(one: Look) -> Group:
     """Labels, where they came from, what crossed over. Wide ones are to be printed uncropped."""
     parts = [_labels(one), *_came(one), *(_crossed(one) if one.rollout.crossings else [])]
     return Group(*[line for part in parts for line in (Text(), part)])
+
+
+def of_categories(one: Gaze) -> Group:
+    """What a run reads of features, by category."""
+    every = one.categories
+    columns = [
+        ("category", [of.name for of in every]),
+        ("clips", [f"{of.clips:,}" for of in every]),
+    ]
+    if one.of_answer:
+        for stream in one.tokens:
+            columns.append((f"from\n{stream}", [_percent(of.parts[stream]) for of in every]))
+        learned = [_percent(1 - sum(of.parts.values())) for of in every]
+        columns.append(("learned\ntokens", learned))
+    for stream, names in one.tokens.items():
+        columns.append((f"most read\nof {stream}", [_most(of, stream, names) for of in every]))
+    columns.append(("entropy", [_entropy(of) for of in every]))
+    low = [name for name, is_ in zip(one.lines, every[0].collapsed, strict=True) if is_]
+    said = f"Collapsed over all clips: {'; '.join(low) or 'no line'}."
+    return page(table(*columns), " ".join((*one.notes, said)))
+
+
+def _most(of: Category, stream: str, names: Sequence[str]) -> str:
+    place = of.most(stream)
+    return f"{names[place]} ({of.times[stream][place]:.2f})"
+
+
+def _entropy(of: Category) -> str:
+    if of.entropy is None:
+        return "one key"
+    low = int(of.collapsed.sum())
+    return f"{of.entropy:.2f}" + (f", {low} of {len(of.lines)} collapsed" if low else "")
 
 
 def _labels(one: Look) -> Table:

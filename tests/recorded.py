@@ -47,9 +47,7 @@ def study_of(grid: Grid, clips: Manifest | None = None) -> Study:
 
 def skill(one: Experiment, group: str) -> float:
     """How far scores of positives stand above those of negatives."""
-    fuses = one.model.fusion != "late" and (one.model.fusion, one.model.fusion_layer) != (
-        "bottleneck", one.model.depth - 1,
-    )  # fmt: skip
+    fuses = one.model.exchanges
     if group in ("together", "in_time"):
         return (3.0 if group == "together" else 1.6) * fuses
     return 4.0
@@ -71,19 +69,21 @@ def record(
         labels = np.eye(len(classes))[np.arange(CLIPS) % len(classes)]
     lift = [skilled(one, member.get(name, "")) for name in classes]
     scores = rng.standard_normal(labels.shape) + labels * lift
-    found = figures_of(scores, labels, Task(classes, study.data.multi_label, groups=groups))
+    found = figures_of(scores, labels, study.data.task)
     price = cost(one, len(classes))
     versions = {"python": "3.11.9", "mbt-cli": "0.1.0", "torch": "2.11.0"}
     run = Record(run_folder(results, one.key))
     run.begin(one, {
         "cost": {"parameters": price.parameters, "macs": price.macs}, "classes": list(classes),
+        "multi_label": study.data.multi_label, "tagging": study.data.tagging,
         "left_out": {}, "code": "c0de00000001",
         "environment": {"versions": versions, "device_name": "a processor", "device": "cpu"},
         **facts,
     })  # fmt: skip
     run.evaluated(Evaluation(), found, scores, labels, [f"test/{i:05d}" for i in range(CLIPS)])
     best = {study.measure: found[study.measure] if validation is None else validation}
-    run.finish(seconds=8.0 + seed, epoch=3, validation=best)
+    run.finish(seconds=8.0 + seed, epoch=3, validation=best | {
+        name: found[name] for name in ("F1_threshold",) if name in found})  # fmt: skip
 
 
 def fill(study: Study, results: Path, seeds: int = 3, **how: Any) -> None:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch.nn import Linear
 from torch.testing import assert_close as close
 
-from mbt_cli import measure
+from mbt_cli import measure, pace
 from mbt_cli.architecture import MBT
 from mbt_cli.architecture import AttendFusion as Spec
 from mbt_cli.attention import attended
@@ -52,7 +52,7 @@ def _seed():
 
 
 def model(shapes=SHAPES, **changes) -> AttendFusion:
-    """In double precision; no bias is zero."""
+    """In double precision; no bias is zero, and attention adds something."""
     spec = replace(SMALL, **changes)
     spec.check()
     spec.check_views(shapes)
@@ -60,6 +60,8 @@ def model(shapes=SHAPES, **changes) -> AttendFusion:
     for module in made.modules():
         if isinstance(module, Linear) and module.bias is not None:
             torch.nn.init.normal_(module.bias, std=0.1)
+        if isinstance(module, SelfAttention):
+            torch.nn.init.xavier_uniform_(module.out.weight)
     return made
 
 
@@ -109,7 +111,7 @@ def test_late_fusion_attends_in_each_stream_before_they_are_put_side_by_side():
 
 @pytest.mark.parametrize("heads", [1, 7])
 def test_chunks_of_the_one_query_key_and_value_attend_to_one_another(heads):
-    made = SelfAttention(13, 5 * 7 * 3, heads, 5).double()
+    made = SelfAttention(13, 5, replace(SMALL, attention_width=5 * 7 * 3, heads=heads)).double()
     x = torch.randn(B, 1, 13, dtype=torch.float64)
     normed = (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True, correction=0) + 1e-5).sqrt()
     q, k, v = (  # (b, chunk, head, d), of the query's values in their order
@@ -126,7 +128,7 @@ def test_chunks_of_the_one_query_key_and_value_attend_to_one_another(heads):
 
 
 def test_one_token_reads_itself_which_is_two_projections():
-    made = SelfAttention(13, 35, 5, 1).double()
+    made = SelfAttention(13, 1, replace(SMALL, heads=5)).double()
     x = torch.randn(B, 1, 13, dtype=torch.float64)
     weight, bias = made.qkv.weight[-35:], made.qkv.bias[-35:]
     value = F.layer_norm(x, (13,)) @ weight.T + bias
@@ -265,12 +267,12 @@ def test_a_modality_alone_has_one_encoder_and_needs_no_other_view():
 # How it begins
 
 
-def test_weights_begin_by_xavier_and_biases_at_zero():
+def test_weights_begin_by_xavier_and_biases_and_what_attention_adds_at_zero():
     made = build(replace(SMALL, block="gated", head_bias=-7.0), SHAPES, C)
     for name, parameter in made.named_parameters():
         if name == "head.bias":
             assert (parameter == -7).all()
-        elif name.endswith("bias"):
+        elif name.endswith(("bias", "out.weight")):
             assert not parameter.any(), name
         else:
             parts = parameter.chunk(3) if "qkv" in name else (parameter,)
@@ -288,7 +290,7 @@ def test_in_training_outputs_of_fully_connected_layers_are_dropped_and_the_rest_
     assert torch.equal(drop.eval()(x), x)
     assert Dropout(0.0).train()(x) is x
     made = model(dropout=0.4, block="gated")
-    assert sum(isinstance(one, Dropout) for one in made.modules()) == 2 + 2
+    assert sum(isinstance(one, Dropout) for one in made.modules()) == 2 + 2 + 2 * 2
     layer, x = (
         Dense(13, 103, replace(SMALL, dropout=0.4, block="gated")).train(),
         torch.randn(1, 13),
@@ -298,6 +300,24 @@ def test_in_training_outputs_of_fully_connected_layers_are_dropped_and_the_rest_
     kept = changed.abs() > 1e-6
     close(changed[kept], whole[kept] / 0.6)
     assert (kept != (whole.abs() > 1e-6)).any()
+
+
+def test_with_attention_a_new_model_answers_as_it_would_without():
+    made = build(SMALL, SHAPES, C)
+    bare = build(replace(SMALL, attention_layers=0), SHAPES, C)
+    bare.load_state_dict({n: v for n, v in made.state_dict().items() if ".attention." not in n})
+    seen = {m: view.float() for m, view in views().items()}
+    close(answer(made.eval(), seen), answer(bare.eval(), seen))
+
+
+def test_in_training_what_attention_adds_is_dropped_and_what_it_is_added_to_stays():
+    layer = SelfAttention(103, 5, replace(SMALL, dropout=0.4)).train()
+    x = torch.randn(1, 1, 103)
+    added = layer(x) - x
+    whole = layer.eval()(x) - x
+    kept = added.abs() > 1e-6
+    close(added[kept], whole[kept] / 0.6, atol=1e-5, rtol=1e-4)
+    assert 0.3 < float(kept.float().mean()) < 0.9
 
 
 # What is refused
@@ -575,7 +595,7 @@ def test_clips_of_other_classes_are_refused_whatever_the_vocabulary(tmp_path):
 
 def test_it_is_measured_like_any_other_model(monkeypatch):
     for name, value in {"LEAST": 3, "MOST": 5, "ENOUGH_S": 0.0}.items():
-        monkeypatch.setattr(measure, name, value)
+        monkeypatch.setattr(pace, name, value)
     one = experiment(vocabulary=3)
     price = prices(Grid(lambda base: [base], x="model", by="model"), one)[0]
     assert (price.classes, price.cost) == (3, cost(one, LABELS))

@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 
 from mbt_cli import settings
+from mbt_cli.architecture import AttendFusion
 from mbt_cli.dataset import Data, GridCorpus
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.recipes import recipe
@@ -20,6 +21,7 @@ TODAY = {
     "synthetic": settings.flat(Experiment()),
     "grid_corpus": settings.flat(Experiment(data=GridCorpus())),
     "evaluation": settings.flat(Evaluation()),
+    "attend_fusion": settings.flat(AttendFusion()),
     **{kind.dataset: settings.flat(kind()) for kind in get_args(Data)[2:]},
 }
 

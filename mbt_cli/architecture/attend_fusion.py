@@ -58,7 +58,8 @@ class AttendFusion:
     """Initial bias of the classifier. Of thousands of classes most are rare: at -7 each starts at a
     chance of 0.1 %, and few steps are needed to get there."""
     dropout: float = 0.4
-    """Share of a fully connected layer's outputs that are zero in training (the paper: 0.4)."""
+    """Share of the outputs of a fully connected layer, and of what a layer of attention adds, that
+    are zero in training (the paper: 0.4)."""
 
     @property
     def streams(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mbt_cli.draw.marks import Axis, Mark, by_line, caption, dots, face, legend, spots
+from mbt_cli.draw.marks import Axis, Mark, by_line, caption, dots, legend, spots
 from mbt_cli.draw.shades import Shade, shades
 from mbt_cli.sheet import FAINT, fitted, page, room_of, ticks
 from mbt_cli.statistics import summary
@@ -29,27 +29,6 @@ def along(
     ax.set_xlabel(axis.label)
     ax.set_ylabel(measure)
     ax.margins(y=0.08)
-    return figure
-
-
-def across(
-    marks: Sequence[Mark], axis: Axis, title: str, measure: str, ghosts: Sequence[Shade] = ()
-) -> Figure:
-    """The measure of things whose names are long: one below the other, the first at the top."""
-    said = " ".join([caption(marks), *dict.fromkeys(ghost.says for ghost in ghosts)]).strip()
-    rows = len(axis.places)
-    figure, (ax,) = page(title, legend(marks, axis), said, width=7.6, height=0.9 + 0.27 * rows)
-    ax.grid(False, axis="y")
-    ax.grid(True, axis="x")
-    for mine, (colour, marker, _) in by_line(marks):
-        for mark in mine:
-            y, mean = -axis.places.index(str(mark.place)), summary(mark.values).mean
-            if len(mark.values) > 1:
-                ax.plot(mark.values, [y] * len(mark.values), ".", color=colour, ms=4.5, alpha=0.6)
-            ax.plot(mean, y, marker, ls="", **face(colour, 7.0, silent=mark.silent))
-    ax.set_yticks(range(0, -rows, -1), [fitted(place, 2.6, 10.0) for place in axis.places])
-    ax.set_xlabel(measure)
-    ax.margins(x=0.05, y=0.5 / max(rows, 1))
     return figure
 
 

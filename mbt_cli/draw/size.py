@@ -24,7 +24,8 @@ def against_size(
     entries = legend(marks, axis, level=False)
     if ghosts:
         entries.append(Line2D([], [], color=GREY, marker="d", ls="", ms=7, label="as published"))
-    said = " ".join(filter(None, (caption(marks, band=False), note)))
+    sources = dict.fromkeys(f"As published: {ghost.source}." for ghost in ghosts)
+    said = " ".join(filter(None, (caption(marks, band=False), *sources, note)))
     figure, (ax,) = page(title, entries, said, width=7.6, height=4.2)
     ax.set_xscale("log")
     ax.grid(True, axis="x")
@@ -33,7 +34,8 @@ def against_size(
     for turn, (mine, (colour, marker, _)) in enumerate(by_line(marks)):
         if not mine:
             continue
-        xs, means = [m.parameters for m in mine], [summary(m.values).mean for m in mine]
+        xs = [float(m.parameters) for m in mine]
+        means = [summary(m.values).mean for m in mine]
         dots(ax, xs, mine, colour, 6.0)
         spots(ax, xs, means, mine, colour, marker, 7.0)
         taken += [*zip(xs, means, strict=True)]

@@ -88,7 +88,7 @@ class Encoder(nn.Module):
         self.dense = nn.Sequential(*dense(inputs, spec.widths, spec))
         self.attention = nn.Sequential(
             *(
-                SelfAttention(spec.encoded(inputs), spec.attention_width, spec.heads, parts)
+                SelfAttention(spec.encoded(inputs), parts, spec)
                 for _ in range(layers)
             )
         )
@@ -129,18 +129,19 @@ class SelfAttention(nn.Module):
     """x + W_O softmax(Q K^T / sqrt(d)) V, where Q, K and V are projections of the normed x.
 
     Each query, key and value is cut into `parts` tokens, and these into heads. The norm has no
-    parameters, so that the totals are the paper's.
+    parameters, so that the totals are the paper's. What is added is what dropout takes from.
     """
 
-    def __init__(self, inputs: int, width: int, heads: int, parts: int) -> None:
+    def __init__(self, inputs: int, parts: int, spec: architecture.AttendFusion) -> None:
         super().__init__()
-        self.heads, self.parts = heads, parts
+        width, self.heads, self.parts = spec.attention_width, spec.heads, parts
+        self.drop = Dropout(spec.dropout)
         self.qkv = nn.Linear(inputs, 3 * width)
         self.out = nn.Linear(width, inputs)
 
     def forward(self, x: Vectors) -> Vectors:
         y = F.scaled_dot_product_attention(*self.project(x))
-        return x + self.out(rearrange(y, "b h (n p) d -> b n (p h d)", p=self.parts))
+        return x + self.drop(self.out(rearrange(y, "b h (n p) d -> b n (p h d)", p=self.parts)))
 
     def heads_weights(self, x: Vectors) -> Float[Tensor, "b h t t"]:
         """How much each token reads each token, by head; rows sum to 1."""
@@ -157,8 +158,10 @@ class SelfAttention(nn.Module):
 
 
 def initialise(model: AttendFusion) -> None:
-    """Xavier for all weights, of queries, keys and values each on its own; zeros for biases, and
-    `head_bias` for the classifier's. No code was published to follow."""
+    """Xavier for weights, of queries, keys and values each on its own; zeros for biases, and
+    `head_bias` for the classifier's. W_O is zero: every layer of attention begins as the identity
+    (Zhang et al. 2019, "Fixup"), for from random ones a few thousand videos are learned by heart.
+    No code was published to follow."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
@@ -168,4 +171,5 @@ def initialise(model: AttendFusion) -> None:
         if isinstance(module, SelfAttention):
             for part in module.qkv.weight.chunk(3):
                 nn.init.xavier_uniform_(part)
+            nn.init.zeros_(module.out.weight)
     nn.init.constant_(model.head.bias, model.spec.head_bias)
