@@ -87,10 +87,7 @@ class Encoder(nn.Module):
         layers = spec.attention_layers if spec.attends(stream) else 0
         self.dense = nn.Sequential(*dense(inputs, spec.widths, spec))
         self.attention = nn.Sequential(
-            *(
-                SelfAttention(spec.encoded(inputs), parts, spec)
-                for _ in range(layers)
-            )
+            *(SelfAttention(spec.encoded(inputs), parts, spec) for _ in range(layers))
         )
 
     def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b w"]:
