@@ -143,7 +143,8 @@ def contrasts(found: Findings) -> Contrasts:
     alone = [_contrast(cell, one, known, found.measure) for cell, one in over]
     best = found.best
     stated = [best, *(other for cell, other in (*twins, *over) if cell is best)]
-    chosen = [_contrast(best, cell, known, found.measure) for cell in cells if cell not in stated]
+    alike = [cell for cell in cells if cell.vocabulary == best.vocabulary]  # else: other labels
+    chosen = [_contrast(best, cell, known, found.measure) for cell in alike if cell not in stated]
     pairs = len(cells) * (len(cells) - 1) // 2
     return Contrasts(best, _family(late, 0), _family(alone, 0), _family(chosen, pairs))
 

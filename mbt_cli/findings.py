@@ -13,7 +13,7 @@ from typing import Any
 from mbt_cli.cost import Cost, cost, overhead
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import MODEL, Evaluation, Experiment
-from mbt_cli.names import plain, word
+from mbt_cli.names import plain, value, word
 from mbt_cli.runs import FAILED, Run
 from mbt_cli.statistics import ENOUGH_SEEDS, summary
 from mbt_cli.study import Study
@@ -54,6 +54,11 @@ class Cell:
     @property
     def late(self) -> bool:
         return self.experiment.model.fusion == "late"
+
+    @property
+    def vocabulary(self) -> object:
+        """How many of the first classes it is asked for."""
+        return value(self.experiment, "data.vocabulary")
 
     @property
     def several(self) -> bool:

@@ -62,8 +62,8 @@ def glossary(found: Findings) -> tuple[tuple[str, str], ...]:
 
 def notes(found: Findings) -> list[str]:
     """Every note, a sentence or two each."""
-    told = (_choice, _seeds, _missing, _silent, _chance, _clips, _classes, _threshold, _gains,
-            _mixed)  # fmt: skip
+    told = (_choice, _vocabularies, _seeds, _missing, _silent, _chance, _clips, _classes,
+            _threshold, _gains, _mixed)  # fmt: skip
     return [*(note for tell in told for note in tell(found)), UNITS]
 
 
@@ -81,6 +81,17 @@ def _choice(found: Findings) -> Iterable[str]:
         yield (
             f"On validation {count(near, 'other cell')} came within one spread of it: which of"
             " them is best, these seeds do not show."
+        )
+
+
+def _vocabularies(found: Findings) -> Iterable[str]:
+    """Fewer labels are another question."""
+    asked = dict.fromkeys(str(cell.vocabulary) for cell in found.cells)
+    if len(asked) > 1:
+        yield (
+            f"Cells are scored on vocabularies of their own ({', '.join(asked)}). Fewer labels are"
+            " an easier question: only cells of one vocabulary are compared, and which vocabulary"
+            " is best, no figure here says."
         )
 
 

@@ -329,7 +329,7 @@ def test_another_fusion_and_a_bottleneck_token_are_refused():
         made.rewire("late")
     with pytest.raises(MbtError, match="without_token is 1, but Attend-Fusion has no bottleneck"):
         made.rewire("hybrid", (), 1)
-    with pytest.raises(MbtError, match="without_token is 1, but the model has 0 bottleneck"):
+    with pytest.raises(MbtError, match="leaves a bottleneck token out, but the model has none"):
         Evaluation(without_token=1).check(made.spec)
 
 
@@ -481,6 +481,11 @@ def test_every_probe_of_it_can_be_asked(fitted):
 def test_sound_that_is_features_cannot_be_shifted(fitted):
     with pytest.raises(MbtError, match="trained on features, which have none: leave it out"):
         evaluate(fitted[0].model, experiment(), Held(), Evaluation(shift_ms=10))
+
+
+def test_features_have_no_several_spans(fitted):
+    with pytest.raises(MbtError, match="all of a video's are looked at: leave it out"):
+        evaluate(fitted[0].model, experiment(), Held(), Evaluation(crops=3))
 
 
 @pytest.mark.parametrize("tokens", ["chunks", "vectors", "one"])

@@ -21,6 +21,8 @@ from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Experiment
 from mbt_cli.findings import cell_name, findings_of
 from mbt_cli.grid import load_grid
+from mbt_cli.names import value
+from mbt_cli.notes import notes
 from mbt_cli.recipes import YOUTUBE8M, YOUTUBE8M_SMALL, recipe
 from mbt_cli.study import Study, ask, base_of
 
@@ -57,6 +59,7 @@ def test_a_network_without_attention_is_a_level_along_what_only_attention_has() 
     assert [study.place(cell) is None for cell in study.cells] == [True] + [False] * 6
     assert names_of(study)[0] == "FC late"
     assert len({*names_of(study)}) == 7
+    assert {value(study.cells[0], name) for name in (study.x, study.by)} == {"none"}
 
 
 @pytest.mark.parametrize(
@@ -100,6 +103,23 @@ def test_without_a_modality_alone_there_is_nothing_to_compare_with(tmp_path: Pat
     study = without(study_of(YOUTUBE8M_SMALL), SINGLES)
     fill(study, tmp_path, seeds=1)
     assert not contrasts(findings_of(study, tmp_path)).alone
+
+
+def test_vocabularies_are_asked_beside_one_another_and_not_compared(tmp_path: Path) -> None:
+    base = YOUTUBE8M_SMALL.at("data.classes", len(TAGS.classes))
+    study = study_of(base, "attend_fusion_vocabulary")
+    names = names_of(study)
+    asked = dict.fromkeys(name.split(" = ")[-1] for name in names)
+    assert len(asked) > 2 and [*asked][-1] == "all"
+    assert names[-1] == "attention_layers = 1 at vocabulary = all"
+    fill(study, tmp_path, seeds=1)
+    found = findings_of(study, tmp_path)
+    pairs = [(one.one.vocabulary, one.other.vocabulary) for one in contrasts(found).all]
+    assert pairs and all(one == other for one, other in pairs)
+    assert any(f"vocabularies of their own ({', '.join(asked)})" in note for note in notes(found))
+    others = study_of(base)
+    fill(others, tmp_path, seeds=1)
+    assert not any("vocabular" in note for note in notes(findings_of(others, tmp_path)))
 
 
 def test_published_sizes_are_shown_only_under_the_conditions_of_the_paper() -> None:

@@ -41,6 +41,31 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_result(mbt, tmp_path, l
     check_same(whole, killed)
 
 
+def test_a_killed_run_on_streamed_features_is_the_run_on_arrays(mbt, tmp_path, logged):
+    (tmp_path / "one.py").write_text(
+        PAIR.replace('for fusion in ("late", "bottleneck")', 'for fusion in ("hybrid",)')
+        .replace("model.fusion_layer", "model.tokens")
+    )  # fmt: skip
+    words = ["ablate", "--grid", tmp_path / "one.py", "--recipe", "synthetic_features"]
+    words += [*TINY[:-2], "--set", "training.epochs=31", "--set", "training.batch_size=8"]
+    words += ["--seeds", 1, "--checkpoint-s", 0, "--results"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    mlflow = {"MLFLOW_TRACKING_URI": logged}
+    assert mbt(*words, whole, **mlflow).returncode == 0
+    streamed = [*words, killed, "--cache-gb", "0", "--readers", 2]
+    with subprocess.Popen(
+        [sys.executable, "-m", "mbt_cli", *map(str, streamed)], stdout=subprocess.DEVNULL,
+        start_new_session=True, env=os.environ | {"MBT_CACHE": str(mbt.cache)} | mlflow,
+    ) as parent:  # fmt: skip
+        rows = rows_of(killed, parent)
+        os.killpg(parent.pid, signal.SIGKILL)
+    before = rows.read_bytes().splitlines()
+    assert not finished(killed)
+    assert mbt(*streamed, **mlflow).returncode == 0
+    assert rows.read_bytes().splitlines()[:15] == before[:15]
+    check_same(whole, killed)
+
+
 def rows_of(results, parent, more_than=20):
     """The rows of the one run of a folder, as soon as there are so many."""
     deadline = time.monotonic() + 60
