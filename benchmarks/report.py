@@ -19,11 +19,12 @@ from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.grid import Grid
 from mbt_cli.metrics import figures
+from mbt_cli.question import ask
 from mbt_cli.recipes import SYNTHETIC
 from mbt_cli.record import Record
 from mbt_cli.report import report
 from mbt_cli.runs import run_folder
-from mbt_cli.study import Study, ask
+from mbt_cli.study import Study
 
 CLIPS, LABELS, SEEDS, EPOCHS = 1000, 16, 5, 5
 LAYERS, BOTTLENECKS = range(4), range(1, 26)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from mbt_cli.findings import Cell, Findings
-from mbt_cli.names import value
 from mbt_cli.runs import Run
 from mbt_cli.statistics import summary
 
@@ -47,10 +46,10 @@ def mean(curves: Sequence[Curve]) -> Curve:
 
 def course(cell: Cell, found: Findings) -> Course:
     """Of one cell, out of its runs' records."""
-    line = value(cell.experiment, found.study.by)
+    line = found.study.line(cell.experiment)
     each = [_curves(run, found.measure) for run in cell.runs]
     training, validation, measure = ([curves[i] for curves in each if curves[i]] for i in range(3))
-    return Course(cell.name, str(line), training, validation, measure)
+    return Course(cell.name, line, training, validation, measure)
 
 
 def _curves(run: Run, measure: str) -> tuple[Curve, Curve, Curve]:

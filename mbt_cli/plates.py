@@ -22,7 +22,7 @@ from mbt_cli.experiment import MODEL
 from mbt_cli.findings import Cell, Findings
 from mbt_cli.gains import gains
 from mbt_cli.ghosts import Comparison, comparison, sizes
-from mbt_cli.names import plain, value, word
+from mbt_cli.names import plain, word
 from mbt_cli.sheet import legible, save
 from mbt_cli.study import Study
 
@@ -97,7 +97,7 @@ def plates(found: Findings, drops: Drops | None = None) -> dict[str, Plate]:
         )  # fmt: skip
     drops = dict(sorted((drops or {}).items(), key=lambda one: one[0] != found.best.name))
     if any(any(of.values()) for of in drops.values()):
-        lines = {cell.name: str(value(cell.experiment, study.by)) for cell in found.cells}
+        lines = {cell.name: study.line(cell.experiment) for cell in found.cells}
         title = f"How far {found.measure} on test drops when something is disturbed"
         shown["probes"] = Plate(
             sights.probes(drops, found.measure),
@@ -122,7 +122,7 @@ def _marks(found: Findings) -> list[Mark]:
     study, classes, marks = found.study, len(found.study.data.classes), []
     for cell in found.cells:
         place = None if _level(found, cell) else str(plain(study.place(cell.experiment)))
-        line, seeds = str(plain(value(cell.experiment, study.by))), tuple(cell.test(found.measure))
+        line, seeds = study.line(cell.experiment), tuple(cell.test(found.measure))
         published = as_published(cell.experiment, classes) / 1e9
         marks.append(Mark(
             line, place, seeds, cell.cost.gmacs, published, cell.silent, cell.cost.parameters,

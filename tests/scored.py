@@ -12,10 +12,11 @@ from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.grid import Grid, load_grid
 from mbt_cli.metrics import figures
+from mbt_cli.question import ask
 from mbt_cli.recipes import SYNTHETIC
 from mbt_cli.record import Record
 from mbt_cli.runs import Run, run_folder
-from mbt_cli.study import Study, ask
+from mbt_cli.study import Study
 from mbt_cli.task import Task
 
 CLASSES = ("warm", "high", "rain", "warm^high", "in_time")

@@ -23,8 +23,9 @@ from mbt_cli.findings import cell_name, findings_of
 from mbt_cli.grid import load_grid
 from mbt_cli.names import value
 from mbt_cli.notes import notes
+from mbt_cli.question import ask, base_of
 from mbt_cli.recipes import YOUTUBE8M, YOUTUBE8M_SMALL, recipe
-from mbt_cli.study import Study, ask, base_of
+from mbt_cli.study import Study
 
 TAGS: Manifest = replace(manifest(), tagging=True)
 SINGLES = ("FC (audio alone)", "FC (video alone)", "attention (audio alone)",

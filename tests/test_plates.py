@@ -17,11 +17,12 @@ from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.findings import Findings, findings_of
 from mbt_cli.grid import Grid, load_grid
 from mbt_cli.metrics import figures as figures_of
+from mbt_cli.question import ask
 from mbt_cli.recipes import SYNTHETIC, recipe
 from mbt_cli.record import Record
 from mbt_cli.runs import run_folder
 from mbt_cli.sheet import KINDS
-from mbt_cli.study import Study, ask
+from mbt_cli.study import Study
 from mbt_cli.task import Task
 
 CLASSES = ("bark", "glow", "spark")

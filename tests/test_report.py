@@ -34,10 +34,11 @@ from mbt_cli.experiment import Evaluation
 from mbt_cli.findings import findings_of
 from mbt_cli.grid import load_grid
 from mbt_cli.metrics import figures as figures_of
+from mbt_cli.question import ask
 from mbt_cli.recipes import recipe
 from mbt_cli.report import Report, report
 from mbt_cli.runs import Run, run_folder
-from mbt_cli.study import Study, ask
+from mbt_cli.study import Study
 from mbt_cli.task import Task
 from mbt_cli.words import signed
 

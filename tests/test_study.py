@@ -9,10 +9,11 @@ from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Evaluation
 from mbt_cli.grid import Grid, grids, load_grid
+from mbt_cli.question import ask, base_of
 from mbt_cli.recipes import RECIPES, recipe
 from mbt_cli.record import Record
 from mbt_cli.runs import run_folder
-from mbt_cli.study import ask, base_of, studies, study
+from mbt_cli.study import studies, study
 
 LAYERS = load_grid("fusion_layer")
 

@@ -23,6 +23,7 @@ from mbt_cli.experiment import Evaluation, Experiment
 from mbt_cli.findings import findings_of
 from mbt_cli.job import Job, execute
 from mbt_cli.metrics import figures, tagged
+from mbt_cli.question import ask
 from mbt_cli.recipes import SYNTHETIC, recipe
 from mbt_cli.record import Record
 from mbt_cli.report import report, texts
@@ -30,7 +31,7 @@ from mbt_cli.resample import drawn, replicates
 from mbt_cli.revisit import evaluate_again
 from mbt_cli.runs import Run, run_folder
 from mbt_cli.source import Source
-from mbt_cli.study import Study, ask
+from mbt_cli.study import Study
 from mbt_cli.tables import of_runs
 from mbt_cli.tagging import TOP, pruned
 from mbt_cli.task import FEW, Task

@@ -81,11 +81,11 @@ def ablate(
     from mbt_cli.environment import device_of
     from mbt_cli.executors import Local
     from mbt_cli.intake import manifest_of
+    from mbt_cli.question import ask, base_of
     from mbt_cli.ready import enough, ready
     from mbt_cli.record import Record, writable
     from mbt_cli.revisit import probe_all
     from mbt_cli.runs import FAILED, FINISHED, Run, run_folder
-    from mbt_cli.study import ask, base_of
     from mbt_cli.tables import plan_table, price
     from mbt_cli.terminal import Screen, stdout
     from mbt_cli.tracking import Tracker

@@ -40,7 +40,7 @@ def flops(
     from mbt_cli import prices, tables
     from mbt_cli.environment import device_of
     from mbt_cli.published import figure3
-    from mbt_cli.study import base_of
+    from mbt_cli.question import base_of
     from mbt_cli.terminal import Screen, stdout
 
     console = stdout()
