@@ -71,7 +71,13 @@ def missing(found: Findings) -> str | None:
     """How to get the runs that gains need; None where they are there, or would say nothing."""
     if gains(found) or len(found.best.experiment.model.modalities) < 2:
         return None
-    study = found.study
+    study, network = found.study, found.best.experiment.model.network
+    if found.best.experiment.model.family != recipe(study.recipe).model.family:
+        return (
+            f"What fusing gains for each class, only runs of each modality alone can tell. Of"
+            f" {network} the recipe {study.recipe} has none: ask --grid modalities of a recipe of"
+            f" {network}."
+        )
     first, *_ = found.best.experiment.model.modalities
     ours, base = (
         by_modality(one)[first].canonical().flat()

@@ -159,6 +159,18 @@ def test_models_stand_below_one_another_with_their_names_in_full(tmp_path: Path)
     assert points == {(cell.test("GAP")[0], y) for cell, y in zip(found.cells, ticks, strict=True)}
 
 
+def test_where_another_family_is_best_the_report_says_where_its_modalities_alone_are_asked(
+    tmp_path: Path,
+) -> None:
+    study = study_of(recipe("synthetic_features"))
+    for cell, name in zip(study.cells, names_of(study), strict=True):
+        recorded(study, cell, 0, tmp_path, validation=0.9 if name.startswith("MBT b") else 0.5)
+    found = findings_of(study, tmp_path)
+    assert found.best.name.startswith("MBT bottleneck")
+    (said,) = (note for note in notes(found) if "What fusing gains" in note)
+    assert "Of MBT the recipe youtube8m has none" in said
+
+
 def test_groups_of_a_world_of_tags_are_drawn_too(tmp_path: Path) -> None:
     study = study_of(recipe("synthetic_features"))
     fill(study, tmp_path, seeds=1)
