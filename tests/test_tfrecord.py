@@ -9,7 +9,7 @@ from shards import flipped, shard
 from mbt_cli.data import tfrecord
 from mbt_cli.data.tfrecord import FOOTER, HEADER, Frame, Gap, frame_at, framed, frames
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent / "records"
 WRITTEN = [bytes([k]) * n for k, n in enumerate((13, 7, 0, 29, 5), 1)]
 SIZES = [len(data) + 16 for data in WRITTEN]
 STARTS = [sum(SIZES[:k]) for k in range(len(SIZES) + 1)]

@@ -45,7 +45,7 @@ from mbt_cli.scan import scan
 from mbt_cli.stream import Streamed
 from mbt_cli.terminal import Screen
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent / "records"
 VALUES = np.load(GOLDEN / "yt8m_values.npz")
 MEANS = YouTube8M(level="video", classes=23, views=Features(form="mean"))
 FRAMES = replace(MEANS, level="frame")

@@ -21,6 +21,7 @@ from mbt_cli.metrics import auc, average_precision, figures, joint_top, top
 from mbt_cli.mixup import mixup
 from mbt_cli.model.mbt import MBT
 from mbt_cli.model.pretrained import from_image_vit, from_official
+from mbt_cli.task import Task
 
 EXACT, FIGURES, RATE = 1e-9, 1e-6, 2e-6
 """For copies and averages in float64, for figures kept in float32, and of the highest rate."""
@@ -88,9 +89,7 @@ def metrics(path: Path) -> Iterator[Check]:
     case = _load(path)
     scores, labels = case["scores"], case["labels"]
     names = [str(c) for c in range(labels.shape[1])]
-    found = figures(
-        scores, labels, names, groups={}, multi_label=True, without_positives="zero"
-    )  # fmt: skip
+    found = figures(scores, labels, Task(names, multi_label=True), without_positives="zero")
     areas = [auc(s, y) for s, y in zip(scores.T, labels.T, strict=True)]
     whole = None not in areas
     precisions = [average_precision(s, y) or 0.0 for s, y in zip(scores.T, labels.T, strict=True)]

@@ -1,7 +1,7 @@
 """Writes the shards and the values in this folder's `yt8m_*`: TensorFlow writes and reads them.
 
-    uv venv /tmp/tf && uv pip install --python /tmp/tf/bin/python tensorflow-cpu
-    /tmp/tf/bin/python tests/golden/tensorflow_shards.py
+    pip install tensorflow-cpu
+    python tests/records/tensorflow_shards.py
 
 Random values in the official form of YouTube-8M: two kinds of bytes are enough to tell them apart,
 and pack well. `Dequantize` is that of the official `utils.py`. Made with TensorFlow 2.21.0.
