@@ -17,6 +17,21 @@ from mbt_cli.files import writing
 from mbt_cli.ready import AGAIN_S, Bars
 from mbt_cli.settings import digest
 
+PASSING = ("missing", "unreadable", "too_slow")
+"""Reasons that may go while the file stays as it is: such a file is looked at again."""
+SILENCE_S = 1800.0
+"""A look that takes so long hangs: a probe gives up before, but a large file's hash takes time."""
+
+
+def seal(path: Path) -> tuple[int, int]:
+    """Size and time of a file, by which it is known again; zeros where it cannot be reached: a
+    link to nowhere, of which the look says so."""
+    try:
+        state = path.stat()
+    except OSError:
+        return (0, 0)
+    return (state.st_size, state.st_mtime_ns)
+
 
 class Journal:
     """Of one folder, open for this command alone."""

@@ -13,6 +13,7 @@ from typing import Any, cast
 from mbt_cli.errors import MbtError
 from mbt_cli.executors import Died, Local
 from mbt_cli.experiment import Experiment
+from mbt_cli.pace import Pace, pace
 from mbt_cli.prices import Price
 
 MIB = 2**20
@@ -29,16 +30,9 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measured(Pace):
     """Of a forward pass over one clip."""
 
-    median_ms: float
-    q1_ms: float
-    """A quarter of the passes took less."""
-    q3_ms: float
-    """A quarter of the passes took more."""
-    passes: int
-    """How many were timed."""
     peak_mib: float
     """Memory at its fullest, over what was there before the model was built."""
     device: str
@@ -92,7 +86,6 @@ def measure(job: Job, _emit: Callable[[Any], None]) -> Measured:
 
     from mbt_cli.environment import environment
     from mbt_cli.model import build
-    from mbt_cli.pace import pace
     from mbt_cli.scoring import autocast
 
     torch.set_num_threads(job.threads)

@@ -22,7 +22,7 @@ from mbt_cli.data.shelf import Shelf
 from mbt_cli.data.snapshot import Snapshot, asked
 from mbt_cli.dataset import Data, YouTube8M
 from mbt_cli.executors import Died, Executor
-from mbt_cli.journal import Journal, journal
+from mbt_cli.journal import PASSING, SILENCE_S, Journal, journal, seal
 from mbt_cli.ready import Bars
 from mbt_cli.salvage import salvaged
 from mbt_cli.survey import survey
@@ -33,16 +33,12 @@ REMARKS = {
     "short": "It is more than a tenth shorter than the metadata say.",
 }
 """What may be said of a clip that decodes; runs are given it all the same, unless left out."""
-SILENCE_S = 1800.0
-"""A look that takes so long hangs: a probe gives up before, but a large file's hash takes time."""
 CHUNK = 4
 """Clips in a job: few, for a clip may take seconds."""
 MAY_LACK = 0.1
 """Of a clip's length, before it is called short."""
 REACHES_S = 0.5
 """A video may end so much before a clip that was cut from it."""
-PASSING = ("missing", "unreadable", "too_slow")
-"""Reasons that may go while the file stays as it is: such a file is looked at again."""
 ROOMS = ("probe", "evidence", "fault", "media", "sound")
 """The code that looks at clips: what other code has seen counts for nothing."""
 
@@ -137,11 +133,7 @@ def _look(clip: Listed) -> _Look | None:
     """None where there is no file."""
     if clip.path is None:
         return None
-    try:
-        state = clip.path.stat()
-    except OSError:
-        return _Look(clip, (0, 0))  # a link to nowhere: the probe says so
-    return _Look(clip, (state.st_size, state.st_mtime_ns))
+    return _Look(clip, seal(clip.path))
 
 
 def _died(error: Died) -> Seen:

@@ -19,17 +19,13 @@ from mbt_cli.data.shelf import Shelf
 from mbt_cli.data.youtube8m import listing
 from mbt_cli.dataset import YouTube8M
 from mbt_cli.executors import Died, Executor
-from mbt_cli.journal import Journal, journal
+from mbt_cli.journal import PASSING, SILENCE_S, Journal, journal, seal
 from mbt_cli.ready import Bars
 from mbt_cli.salvage import salvaged
 from mbt_cli.words import count
 
 ROOMS = ("tfrecord", "example", "features", "shard", "fault")
 """The code that looks at records."""
-PASSING = ("missing", "unreadable")
-"""Reasons that may go while the file stays as it is: such a shard is read again."""
-SILENCE_S = 1800.0
-"""A shard that takes so long hangs."""
 
 Columns = dict[str, list[Any]]
 """The rows of a shard, by the names of `Row`."""
@@ -77,12 +73,7 @@ def _columns(found: Sequence[Row]) -> Columns:
 
 
 def _look(path: Path, kind: Kind) -> _Look:
-    try:
-        state = path.stat()
-        seal = (state.st_size, state.st_mtime_ns)
-    except OSError:
-        seal = (0, 0)
-    return _Look(path, json.dumps([str(path), *seal, kind.level, kind.classes]))
+    return _Look(path, json.dumps([str(path), *seal(path), kind.level, kind.classes]))
 
 
 def _seen(

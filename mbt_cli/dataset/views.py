@@ -9,8 +9,25 @@ FEATURES = {"audio": 128, "video": 1024}
 """Values of a feature vector of each modality in YouTube-8M."""
 
 
+class _Scaled:
+    """What is normalised before the model is given it."""
+
+    audio_mean: float
+    audio_std: float
+    video_mean: float
+    video_std: float
+
+    @property
+    def scale(self) -> dict[str, tuple[float, float]]:
+        """What is subtracted from each modality's view, and what it is then divided by."""
+        return {
+            "audio": (self.audio_mean, self.audio_std),
+            "video": (self.video_mean, self.video_std),
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
-class Views:
+class Views(_Scaled):
     """What the model is given of a clip: a span of pictures and of log-mel spectrogram."""
 
     span_s: float = 8.0
@@ -52,14 +69,6 @@ class Views:
         }
 
     @property
-    def scale(self) -> dict[str, tuple[float, float]]:
-        """What is subtracted from each modality's view, and what it is then divided by."""
-        return {
-            "audio": (self.audio_mean, self.audio_std),
-            "video": (self.video_mean, self.video_std),
-        }
-
-    @property
     def dtypes(self) -> dict[str, str]:
         """Of each modality's views, as they are kept and sent: they are normalised later."""
         return {"audio": "float16", "video": "uint8"}
@@ -70,7 +79,7 @@ class Views:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Features:
+class Features(_Scaled):
     """What the model is given of a video whose features were extracted: vectors, one a second."""
 
     form: Literal["mean", "mean_std", "segments", "segments_std"] = "mean_std"
@@ -97,14 +106,6 @@ class Features:
         twice = 2 if self.form == "segments_std" else 1
         many = {"mean": 1, "mean_std": 2}.get(self.form, self.segments)
         return {m: (twice * width, many) for m, width in FEATURES.items()}
-
-    @property
-    def scale(self) -> dict[str, tuple[float, float]]:
-        """What is subtracted from each modality's features, and what they are then divided by."""
-        return {
-            "audio": (self.audio_mean, self.audio_std),
-            "video": (self.video_mean, self.video_std),
-        }
 
     @property
     def dtypes(self) -> dict[str, str]:
