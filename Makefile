@@ -3,6 +3,9 @@ PYTHON ?= python3
 DIR ?= tests/golden
 BIN := .venv/bin
 READY := .venv/.ready
+# Tests start hundreds of programs: none is to compile again what it imports (torch takes seconds).
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test golden fix bench mutants lock
 

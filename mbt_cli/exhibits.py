@@ -14,7 +14,7 @@ from mbt_cli.statistics import summary
 from mbt_cli.study import Study
 from mbt_cli.tagging import SHOWN
 from mbt_cli.tried import Tried
-from mbt_cli.words import ends, p_value, signed
+from mbt_cli.words import ends, p_value, signed, unit_of
 
 CHOSEN, TIED = "chosen", "tied"
 BRIEF = ("GAP", "mAP", "F1_micro")
@@ -23,7 +23,7 @@ BRIEF = ("GAP", "mAP", "F1_micro")
 
 def cells(found: Findings, told: Contrasts, frame: pd.DataFrame) -> Table:
     """The table of cells."""
-    measure = found.measure
+    measure, unit = found.measure, unit_of(frame["GMACs"])
     names = [*frame.columns][: [*frame.columns].index("parameters")]
     text = {name: all(str(v)[:1].isalpha() for v in frame[name]) for name in names}
     columns = [
@@ -35,8 +35,8 @@ def cells(found: Findings, told: Contrasts, frame: pd.DataFrame) -> Table:
         Column("remark"),
         Column(f"validation {measure}", number=True, brief=False),
         Column("MACs over late", number=True),
-        Column("GMACs per clip and view", number=True, brief=False),
-        Column("GFLOPs per clip and view", number=True, brief=False),
+        Column(f"{unit.letter}MACs per clip and view", number=True, brief=False),
+        Column(f"{unit.letter}FLOPs per clip and view", number=True, brief=False),
         Column("parameters", number=True, brief=False),
         Column("s per run", number=True, brief=False),
     ]
@@ -50,8 +50,8 @@ def cells(found: Findings, told: Contrasts, frame: pd.DataFrame) -> Table:
             _remark(row, told, cell),
             _number(row[f"validation {measure}"]),
             f"{row['over late']:+.1%}",
-            f"{row['GMACs']:#.4g}",
-            f"{row['GFLOPs']:#.4g}",
+            f"{unit.scale * row['GMACs']:#.4g}",
+            f"{unit.scale * row['GFLOPs']:#.4g}",
             f"{row['parameters']:,}",
             _number(row["seconds"], 1),
         )
@@ -122,21 +122,28 @@ def _p(p: float | None) -> str:
 def measures(frame: pd.DataFrame) -> Table:
     """What each cell comes to by every measure of tagging."""
     names = [*frame.columns][: [*frame.columns].index("parameters")]
+    unit = unit_of(frame["GMACs"])
     shown = [name for name in SHOWN if not frame[name].isna().all()]
     columns = [*(Column(name) for name in names), Column("n", number=True)]
     columns += [Column(f"test {SHOWN[name]}", number=True, brief=name in BRIEF) for name in shown]
-    columns += [Column("parameters", number=True), Column("GMACs", number=True),
-                Column("ms a clip", number=True, brief=False)]  # fmt: skip
+    columns += [
+        Column("parameters", number=True),
+        Column(f"{unit.letter}MACs", number=True),
+        Column("ms a clip", number=True, brief=False),
+    ]
     rows = [
         Row(
             (
-                *(str(row[name]) for name in (*names, "n")), *(_terse(row, name) for name in shown),
-                f"{row['parameters']:,}", f"{row['GMACs']:#.3g}", _number(row["ms a clip"], 2),
+                *(str(row[name]) for name in (*names, "n")),
+                *(_terse(row, name) for name in shown),
+                f"{row['parameters']:,}",
+                f"{unit.scale * row['GMACs']:#.3g}",
+                _number(row["ms a clip"], 2),
             ),
             strong=bool(row["chosen"]),
         )
         for row in _rows(frame)
-    ]  # fmt: skip
+    ]
     return Table(tuple(columns), tuple(rows), (
         "Mean ± spread over n seeds. ms a clip: median of forward passes over one, at the end of"
         " each run and beside whatever ran there too; mbt-cli flops --measure is exact."

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mbt_cli.cost import Cost, cost, overhead
+from mbt_cli.dataset import Rendered
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import MODEL, Evaluation, Experiment
 from mbt_cli.names import plain, value, word
@@ -191,7 +192,7 @@ def answer(found: Findings) -> str:
 def command(study: Study, seeds: int = ENOUGH_SEEDS) -> str:
     """What runs the rest of a study."""
     words = ["mbt-cli", "ablate", "--grid", study.source, "--recipe", study.recipe]
-    words += ["--data", "DIR"] if study.data.dataset != "synthetic" else []
+    words += [] if isinstance(study.cells[0].data, Rendered) else ["--data", "DIR"]
     words += [word for name, v in study.settings.items() for word in ("--set", f"{name}={v}")]
     return shlex.join([*words, "--seeds", str(seeds)])
 

@@ -12,8 +12,9 @@ NAMED = 5
 """Clips left out that a note names; the rest it counts."""
 
 UNITS = (
-    "1 GMAC is 10⁹ multiply-accumulates, each of them two floating-point operations (2 GFLOPs),"
-    " executed for one clip and one view. What the paper calls GFLOPs are GMACs."
+    "1 GMAC is 10⁹ multiply-accumulates and 1 MMAC 10⁶, each of them two floating-point operations"
+    " (2 GFLOPs, 2 MFLOPs), executed for one clip and one view. What the paper calls GFLOPs are"
+    " GMACs."
 )
 
 GLOSSARY = (

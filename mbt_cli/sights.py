@@ -11,7 +11,7 @@ from mbt_cli.findings import Findings
 from mbt_cli.gains import Gain
 from mbt_cli.ghosts import Comparison, Sized
 from mbt_cli.statistics import summary
-from mbt_cli.words import count
+from mbt_cli.words import count, unit_of
 
 LISTED = 6
 """Things that a sentence names."""
@@ -32,8 +32,11 @@ def along(found: Findings, word: str) -> str:
 
 def against_cost(marks: Sequence[Mark], measure: str) -> str:
     """Of the measure against cost."""
-    best = front(marks)
-    names = [f"{_cell(m)} ({m.gmacs:#.4g} GMACs, {summary(m.values).mean:.3f})" for m in best]
+    best, unit = front(marks), unit_of(mark.gmacs for mark in marks)
+    names = [
+        f"{_cell(m)} ({unit.scale * m.gmacs:#.4g} {unit.letter}MACs, {summary(m.values).mean:.3f})"
+        for m in best
+    ]
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return (
         f"{measure} on test against executed cost. No other cell is better and cheaper than:"
@@ -59,15 +62,16 @@ def against_size(marks: Sequence[Mark], ghosts: Sequence[Sized]) -> str:
 
 def costs(marks: Sequence[Mark]) -> str:
     """Of the cost along x."""
-    lines = dict.fromkeys(mark.line for mark in marks)
+    lines, unit = dict.fromkeys(mark.line for mark in marks), unit_of(m.gmacs for m in marks)
     said = []
     for line in lines:
         mine = [mark for mark in marks if mark.line == line]
-        run, told = [m.gmacs for m in mine], [m.published for m in mine]
+        run = [unit.scale * m.gmacs for m in mine]
+        told = [unit.scale * m.published for m in mine]
         said.append(
             f"{_name(line)} {_span(run)}" + (f" ({_span(told)} as published)" * (told != run))
         )
-    return f"GMACs of a forward pass: {'; '.join(said)}."
+    return f"{unit.letter}MACs of a forward pass: {'; '.join(said)}."
 
 
 def groups(panels: Mapping[tuple[str, str], Sequence[Mark]]) -> str:

@@ -1,5 +1,8 @@
 """Numbers as sentences and tables have them."""
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 TINY = 5e-4
 """Below half of the last digit that is printed."""
 
@@ -8,6 +11,24 @@ def count(n: int, noun: str, one: str = "", many: str = "") -> str:
     """1 clip, 2 clips, 3 classes; with a verb, as in `count(n, "clip", "is", "are")`."""
     nouns = noun if n == 1 else f"{noun}{'es' if noun.endswith('s') else 's'}"
     return " ".join(filter(None, (f"{n:,}", nouns, one if n == 1 else many)))
+
+
+class Unit(NamedTuple):
+    """In which costs are told."""
+
+    scale: float
+    """How many of it 10⁹ are."""
+    letter: str
+    """Before MACs and FLOPs."""
+    power: str
+
+
+GIGA, MEGA = Unit(1.0, "G", "10⁹"), Unit(1e3, "M", "10⁶")
+
+
+def unit_of(gmacs: Iterable[float]) -> Unit:
+    """Such that the largest of some costs is at least a tenth, or is told in the smaller one."""
+    return MEGA if max(gmacs) < 0.1 else GIGA
 
 
 def signed(value: float) -> str:

@@ -19,7 +19,7 @@ from mbt_cli.data.manifest import Manifest
 from mbt_cli.dataset import Features, YouTube8M
 from mbt_cli.errors import MbtError
 from mbt_cli.experiment import Experiment
-from mbt_cli.findings import cell_name, findings_of
+from mbt_cli.findings import cell_name, command, findings_of
 from mbt_cli.grid import load_grid
 from mbt_cli.names import value
 from mbt_cli.notes import notes
@@ -53,6 +53,13 @@ def test_a_cell_is_called_by_its_model_in_as_many_words_as_tell_it_from_the_othe
     small = names_of(study_of(YOUTUBE8M_SMALL))
     assert "FC late" in small
     assert not any(name.startswith("MBT") for name in small)  # means alone are no tokens
+
+
+@pytest.mark.parametrize("name", ["synthetic", "synthetic_features", "youtube8m"])
+def test_what_runs_a_study_asks_for_clips_only_where_they_are_not_built_in(name: str) -> None:
+    grid = load_grid("fusion_layer" if name == "synthetic" else "attend_fusion")
+    said = command(ask(grid, name, recipe(name), {}, TAGS))
+    assert f" --recipe {name} " in said and (" --data DIR " in said) == (name == "youtube8m")
 
 
 def test_a_network_without_attention_is_a_level_along_what_only_attention_has() -> None:

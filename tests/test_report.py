@@ -103,6 +103,9 @@ def test_the_page_shows_the_tables_numbers(whole: tuple[Study, Path, Report]) ->
     assert f"| {row['mAP']:.3f} ± {row['mAP spread']:.3f} |" in shown[1]
     assert f"| {row['validation mAP']:.3f} |" in shown[1]
     assert f"| {row['over late']:+.1%} |" in shown[1]
+    macs = cost(study.cells[2], len(study.data.classes)).macs
+    assert f"| {macs / 1e6:#.4g} | {2 * macs / 1e6:#.4g} |" in shown[1]
+    assert "| MMACs per clip and view | MFLOPs per clip and view |" in lines[0]
     assert f"| {row['together mAP']:.3f} ± {row['together mAP spread']:.3f} |" in shown[5]
     assert f"| {row['together AUC']:.3f} |" in shown[5]
 
@@ -126,6 +129,12 @@ def test_every_file_it_names_is_there_and_no_other(whole: tuple[Study, Path, Rep
     names |= {f"{name}.{kind}" for name in figures for kind in ("svg", "png", "pdf")}
     assert {file.name for file in found.files} == names
     assert {file.name for file in (results / study.name).iterdir()} == names
+
+
+def test_the_table_for_latex_has_the_cost_once(whole: tuple[Study, Path, Report]) -> None:
+    study, results, _ = whole
+    text = (results / study.name / "table.tex").read_text()
+    assert "MACs" in text and "FLOPs" not in text
 
 
 def test_the_same_records_give_the_same_bytes(whole: tuple[Study, Path, Report]) -> None:

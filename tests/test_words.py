@@ -1,6 +1,8 @@
 """Numbers of things are said as people say them."""
 
-from mbt_cli.words import count, ends, p_value
+import pytest
+
+from mbt_cli.words import count, ends, p_value, unit_of
 
 
 def test_one_is_one_and_all_else_is_many():
@@ -16,3 +18,13 @@ def test_p_is_printed_as_far_as_it_is_known():
 
 def test_an_interval_has_a_minus_as_it_is_printed():
     assert ends(-0.0123, 0.0004) == "−0.012 to 0.000"
+
+
+@pytest.mark.parametrize(
+    ("gmacs", "scale", "letter"),
+    [((0.0002, 0.0999), 1e3, "M"), ((0.0002, 0.1), 1.0, "G"), ((217.0,), 1.0, "G")],
+)
+def test_costs_are_told_in_a_unit_of_which_the_largest_is_at_least_a_tenth(gmacs, scale, letter):
+    unit = unit_of(gmacs)
+    assert (unit.scale, unit.letter) == (scale, letter)
+    assert unit.power == {"M": "10⁶", "G": "10⁹"}[letter]

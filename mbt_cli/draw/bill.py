@@ -27,6 +27,7 @@ from mbt_cli.draw.marks import (
 from mbt_cli.draw.shades import Shade, shades
 from mbt_cli.sheet import FAINT, Label, fitted, label, page, ticks
 from mbt_cli.statistics import summary
+from mbt_cli.words import unit_of
 
 CROWD = 30
 """So many cells, and only those of the front have words beside them."""
@@ -155,7 +156,6 @@ def _name(mark: Mark) -> str:
 
 
 def _unit(marks: Iterable[Mark]) -> tuple[float, str]:
-    """Of costs given in GMACs, such that numbers are neither tiny nor huge."""
-    small = max(mark.gmacs for mark in marks) < 0.1
-    power, word = ("10⁶", "MMACs") if small else ("10⁹", "GMACs")
-    return (1e3 if small else 1.0), f"{word}: {power} multiply-accumulates"
+    """What costs given in GMACs are multiplied by, and what the axis says."""
+    unit = unit_of(mark.gmacs for mark in marks)
+    return unit.scale, f"{unit.letter}MACs: {unit.power} multiply-accumulates"
