@@ -127,6 +127,12 @@ def test_chunks_of_the_one_query_key_and_value_attend_to_one_another(heads):
     close(made(x), x + read.reshape(B, 1, 105) @ made.out.weight.T + made.out.bias)
 
 
+def test_attention_is_watched_in_the_precision_of_its_weights_whatever_it_is_given():
+    made = SelfAttention(13, 5, SMALL).double()
+    x = torch.randn(B, 1, 13, dtype=torch.bfloat16)
+    close(made.heads_weights(x), made.heads_weights(x.double()))
+
+
 def test_one_token_reads_itself_which_is_two_projections():
     made = SelfAttention(13, 1, replace(SMALL, heads=5)).double()
     x = torch.randn(B, 1, 13, dtype=torch.float64)
@@ -331,6 +337,53 @@ def test_another_fusion_and_a_bottleneck_token_are_refused():
         made.rewire("hybrid", (), 1)
     with pytest.raises(MbtError, match="leaves a bottleneck token out, but the model has none"):
         Evaluation(without_token=1).check(made.spec)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"attention_layers": -1}, "model.attention_layers must be at least 0, but is -1."),
+        ({"attention_width": 0}, "model.attention_width must be at least 1, but is 0."),
+        ({"heads": 0}, "model.heads must be at least 1, but is 0."),
+        ({"chunks": 0}, "model.chunks must be at least 1, but is 0."),
+        ({"dropout": -0.1}, "model.dropout must be at least 0, but is -0.1."),
+        ({"dropout": 1.0}, "model.dropout must be below 1, but is 1.0."),
+        ({"modalities": ()}, "model.modalities must name each modality once: ()."),
+        ({"modalities": ("audio",) * 2},
+         "model.modalities must name each modality once: ('audio', 'audio')."),
+        ({"widths": (7, 0)}, "model.widths and model.fused_widths must be 1 or more each."),
+        ({"fused_widths": (0,)}, "model.widths and model.fused_widths must be 1 or more each."),
+        ({"attended": ("audio", "vidoe")},
+         "No stream of model.attended is called 'vidoe'. Did you mean 'video'? There are: audio,"
+         " joint, video."),
+        ({"widths": ()},
+         "model.widths names no layer, but attention needs vectors of one width: give one width at"
+         " least, or set model.attention_layers to 0."),
+        ({"heads": 2},
+         "model.attention_width (35) must be a multiple of model.heads times model.chunks (10)."),
+        ({"tokens": "vectors", "heads": 3},
+         "model.attention_width (35) must be a multiple of model.heads (3)."),
+    ],
+)  # fmt: skip
+def test_what_is_no_model_is_one_sentence(changes, sentence):
+    with pytest.raises(MbtError) as told:
+        replace(SMALL, **changes).check()
+    assert str(told.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attention_width": 1, "chunks": 1},
+        {"widths": (1,), "fused_widths": (1,)},
+        {"widths": (), "fused_widths": (), "attention_layers": 0},
+        {"attention_layers": 0, "heads": 2},
+        {"tokens": "vectors", "heads": 7},
+        {"modalities": ("audio",), "attended": ("audio", "joint"), "dropout": 0.99},
+    ],
+)
+def test_what_is_a_small_model_is_one(changes):
+    replace(SMALL, **changes).check()
 
 
 def test_views_of_unlike_numbers_of_vectors_have_no_place_by_place():

@@ -4,6 +4,7 @@ import json
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,26 @@ def test_figures_of_videos_that_come_in_parts_are_those_of_all_scores(
     assert done.places.tolist() == [*range(VIDEOS)]
 
 
+def test_more_scores_than_memory_is_to_hold_lie_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "MOST_BYTES", 4 * 3 * 5)
+    monkeypatch.setattr(tally, "BLOCK", 2)
+    for clips, in_a_file in ((3, False), (4, True)):
+        columns = tally.Columns(clips, 5)
+        columns.add(np.arange(5.0 * clips, dtype=np.float32).reshape(clips, 5))
+        assert (columns.file is not None) == (not columns.blocks) == in_a_file
+        assert [of.tolist() for of in columns.each()][2] == [2.0, 7.0, 12.0, 17.0][:clips]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_disk_too_full_for_them_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "MOST_BYTES", 0)
+    with Path("/dev/full").open("r+b", 0) as full:
+        monkeypatch.setattr(tally, "TemporaryFile", lambda **_: full)
+        columns = tally.Columns(1, 5)
+        with pytest.raises(MbtError, match=rf"{gettempdir()} cannot be written \(No space left"):
+            columns.add(np.zeros((1, 5), np.float32))
+
+
 def test_groups_of_many_classes_have_the_official_map() -> None:
     found = scored_of(*made()).figures
     each = [found["classes"][name]["AP"] for name in GROUPS["first"]]
@@ -174,6 +195,7 @@ def test_a_record_keeps_the_top_classes_and_all_labels(study: Study, tmp_path: P
     run = findings_of(study, tmp_path).runs[0]
     scores, labels = made(3.0, seed=int(run.key[:6], 16))
     arrays, of = run.scores(Evaluation()), pruned(scores, labels)
+    assert {*arrays} == {"scores", "classes", "labels", "names", "groups"}
     assert arrays["scores"].shape == arrays["classes"].shape == (VIDEOS, TOP)
     assert np.array_equal(arrays["scores"], of.scores)
     assert np.array_equal(arrays["classes"], of.classes)
@@ -265,6 +287,9 @@ def test_a_videos_lead_is_of_its_top_classes(study: Study, tmp_path: Path) -> No
     scores, labels = made()
     few_ = np.where(scores >= np.sort(scores, axis=1)[:, -TOP, None], scores, -np.inf)
     assert lead_of_top(pruned(scores, labels)) == pytest.approx(lead(few_, labels, WIDE), abs=1e-7)
+    all_but_one = pruned(np.array([[0.0, 5.0, -3.0]]), np.array([[1, 1, 0]]))
+    chance = 1 / (1 + np.exp([0.0, -5.0, 3.0]))
+    assert lead_of_top(all_but_one) == pytest.approx(chance[:2].mean() - chance[2])
 
 
 def test_lines_and_lists_tell_gap_and_f1(study: Study, tmp_path: Path) -> None:

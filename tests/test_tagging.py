@@ -4,6 +4,7 @@ from math import exp
 
 import numpy as np
 import pytest
+from scipy.special import expit
 from sklearn.metrics import average_precision_score
 
 from mbt_cli import tagging
@@ -174,12 +175,15 @@ def test_of_equally_good_thresholds_the_highest_is_taken() -> None:
 
 
 def test_neighbouring_probabilities_are_told_apart() -> None:
-    low = np.float64(0.5)
-    scores = np.array([[np.nextafter(low, 1), low]])
-    of = pruned(scores, np.array([[1, 0]]))
-    found = figures(of, names(2))
-    chances = tagging._chances(of)[0]
-    assert (chances >= found["F1_threshold"]).tolist() == [True, chances[0] == chances[1]]
+    rounded_down = 0
+    for low in np.linspace(0.1, 2.0, 50):
+        high = low
+        while expit(high) == expit(low):
+            high = np.nextafter(high, 9)
+        found = figures(pruned(np.array([[high, low]]), np.array([[1, 0]])), names(2))
+        assert found["F1_micro"] == 1.0 and expit(low) < found["F1_threshold"] <= expit(high)
+        rounded_down += (expit(low) + expit(high)) / 2 == expit(low)
+    assert rounded_down
 
 
 @pytest.mark.parametrize("ties", [False, True])

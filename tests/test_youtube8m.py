@@ -12,6 +12,7 @@ import pytest
 from conftest import SHARED
 from rich.console import Console
 from shards import (
+    NAMES,
     flipped,
     floats,
     integers,
@@ -28,10 +29,11 @@ from mbt_cli.census import account
 from mbt_cli.data import cache, make_ready, one_by_one
 from mbt_cli.data.clips import Wanted
 from mbt_cli.data.example import example
+from mbt_cli.data.fault import ClipError
 from mbt_cli.data.features import dequantised, excerpt, identity, view
 from mbt_cli.data.manifest import Entry, Manifest
 from mbt_cli.data.records import Records
-from mbt_cli.data.shard import Kind, rows
+from mbt_cli.data.shard import Kind, Row, rows
 from mbt_cli.data.shelf import Shelf
 from mbt_cli.data.snapshot import load
 from mbt_cli.data.tfrecord import frames
@@ -282,6 +284,29 @@ def test_a_flipped_bit_a_torn_shard_an_empty_one_and_no_shard_at_all_are_counted
         enough(seen.manifest, {}, 0.99, ["train"])
 
 
+def test_what_is_damaged_is_said_as_far_as_it_can_be_told(three):
+    size = (three / "train0.tfrecord").stat().st_size // 3
+    flipped(three / "train0.tfrecord", 12)  # the record's first tag, before its name
+    flipped(three / "train1.tfrecord", 2 * size + 3)  # a header after which there is no other
+    with (three / "train2.tfrecord").open("ab") as file:
+        file.write(b"!")
+    (three / "train3.tfrecord").write_text("no shard at all")
+    details = [
+        row.detail
+        for path in sorted(three.iterdir())
+        for row in rows(Kind("video", 23), path)
+        if row.reason
+    ]
+    assert details == [
+        f"{three}/train0.tfrecord, byte 0: the record does not fit its checksum.",
+        f"{three}/train1.tfrecord, byte {2 * size:,}: the header that should begin here is damaged,"
+        f" and the next whole one is not to be found; {size:,} bytes are lost.",
+        f"{three}/train2.tfrecord, byte {3 * size:,}: the file ends within the record that begins"
+        " here; 1 byte is lost.",
+        f"{three}/train3.tfrecord has no valid header anywhere.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("spec", "data", "found", "mend"),
     [
@@ -313,7 +338,10 @@ def test_records_with_rated_segments_are_frame_level_records_too(tmp_path):
     assert (entry.labels, entry.end_s) == ((0,), 11.0)
 
 
-@pytest.mark.parametrize(("label", "mend"), [(23, True), (4715, True), (4716, False), (-1, False)])
+@pytest.mark.parametrize(
+    ("label", "mend"),
+    [(23, "3862."), (3861, "3862."), (3862, "4716."), (4715, "4716."), (4716, None), (-1, None)],
+)
 def test_a_class_out_of_range_is_named_and_the_rest_used(tmp_path, label, mend):
     shard(tmp_path / "train0.tfrecord", of_video("aaaa", (1, label)), of_video("bbbb", (22,), 1))
     seen = scanned(MEANS, tmp_path)
@@ -321,7 +349,7 @@ def test_a_class_out_of_range_is_named_and_the_rest_used(tmp_path, label, mend):
     (row,) = seen.table[~seen.table["used"]].to_dict("records")
     assert row["reason"] == "class_out_of_range" and row["group"] == "aaaa"
     assert f"has class {label}, and data.classes is 23" in row["detail"]
-    assert ("--set data.classes=4716" in row["detail"]) == mend
+    assert row["detail"].partition("--set data.classes=")[2] == (mend or "")
     assert row["detail"] in told(seen)
 
 
@@ -362,6 +390,8 @@ def test_what_a_video_level_record_lacks_is_said(tmp_path, data, why):
          "rgb of second 1 has 1023 bytes, not 1024"),
         ({"rgb": [text(bytes(1024)), text()], "audio": [text(bytes(128))] * 2},
          "rgb of second 1 has no bytes"),
+        ({"rgb": [text(bytes(1000), bytes(24))], "audio": [text(bytes(128))]},
+         "rgb of second 0 has 1000, 24 bytes, not 1024"),
         ({"rgb": [text(bytes(1024))] * 2, "audio": [text(bytes(127)), text(bytes(129))]},
          "audio of second 0 has 127 bytes, not 128"),
         ({"rgb": [floats([1])], "audio": [text(bytes(128))]}, "rgb of second 0 has no bytes"),
@@ -378,13 +408,29 @@ def test_what_a_frame_level_record_lacks_is_said(tmp_path, lists, why):
     [
         (((7, 0, 1.0),), "segment from 7 s is not within its 11 s"),
         (((-1, 0, 1.0),), "segment from -1 s"),
-        (((0, 0, np.nan),), "scores that are no numbers"),
+        (((0, 0, np.nan),), "it has scores that are no numbers."),
     ],
 )
 def test_what_a_segment_level_record_lacks_is_said(tmp_path, rated, why):
     path = shard(tmp_path / "train0.tfrecord", of_segments(rated=rated))
     (row,) = rows(Kind("segment", 23), path)
     assert row.reason == "malformed" and why in row.detail
+
+
+def test_labels_of_segments_without_as_many_starts_and_scores_are_malformed(tmp_path):
+    lists = {NAMES[m]: [text(row.tobytes()) for row in of] for m, of in vectors(11).items()}
+    rated = {"segment_labels": integers(0, 3), "segment_start_times": integers(5),
+             "segment_scores": floats([1, 1, 1])}  # fmt: skip
+    path = shard(tmp_path / "train0.tfrecord", record({"id": text(b"aaaa"), **rated}, lists))
+    (row,) = rows(Kind("segment", 23), path)
+    said = f"{path}, byte 0: it has 2 segment labels, 1 start times and 3 scores."
+    assert row == Row(0, "aaaa", reason="malformed", detail=said)
+
+
+def test_a_segment_has_the_labels_that_were_rated_at_least_half(tmp_path):
+    rated = ((0, 1, 0.5), (0, 2, 0.4999), (5, 3, 1.0))
+    path = shard(tmp_path / "train0.tfrecord", of_segments(rated=rated))
+    assert [row.labels for row in rows(Kind("segment", 23), path)] == [(1,), (3,)]
 
 
 def test_records_of_2017_call_their_id_otherwise(tmp_path):
@@ -504,6 +550,12 @@ def test_another_label_another_value_or_another_split_is_another_fingerprint(tmp
     )
 
 
+def test_a_first_video_without_labels_has_none_of_a_smaller_vocabulary_either(tmp_path):
+    shard(tmp_path / "train0.tfrecord", of_seconds("aaaa"), of_seconds("bbbb", (3, 22), seed=1))
+    fewer = scanned(FRAMES, tmp_path).manifest.first(4)
+    assert [entry.labels for entry in fewer.entries] == [(), (3,)]
+
+
 def test_a_folder_without_shards_is_an_error(tmp_path):
     with pytest.raises(MbtError, match=r"No \*.tfrecord lies below"):
         scanned(MEANS, tmp_path)
@@ -525,6 +577,7 @@ def test_many_entries_in_a_few_arrays_are_the_rows_of_the_scan(tmp_path):
     entries = manifest.entries
     assert isinstance(entries, Records) and tuple(entries) == true == entries[:]
     assert entries[-1] == entries[np.int64(2)] == true[2] and entries[1:] == true[1:]
+    assert [*entries.names] == [*entries.groups] == ["aäa", "b", "ccccc"]
     assert pickle.loads(pickle.dumps(entries)) == entries != scanned(FRAMES, tmp_path).manifest
     for past in (3, -4):
         with pytest.raises(IndexError):
@@ -672,6 +725,32 @@ def test_records_that_are_damaged_or_gone_after_the_scan_are_left_out_and_named(
     assert "is damaged now" in lost["0-0"] and "is damaged now" in lost["3-2"]
     assert "here is the record 'x0' now, and not '1-0'" in lost["1-0"]
     assert "cannot be read: No such file" in lost["2-0"]
+
+
+def test_why_a_record_cannot_be_read_any_more_has_a_reason_and_a_sentence(tmp_path):
+    manifest = manifest_of_shards(tmp_path, shards=4, each=2)
+    size = manifest.entries[1].offset
+    whole = (tmp_path / "train03.tfrecord").read_bytes()
+    flipped(tmp_path / "train00.tfrecord", 4600)
+    shard(tmp_path / "train01.tfrecord", of_video("other", (), 0))
+    shard(tmp_path / "train02.tfrecord", record({"id": integers(7)}))
+    (tmp_path / "train03.tfrecord").unlink()
+    (tmp_path / "train03.tfrecord").mkdir()
+    found = []
+    for entry in manifest.entries[::2]:
+        with pytest.raises(ClipError) as told:
+            excerpt(entry, MEANS.views, ("audio",))
+        found.append((told.value.reason, str(told.value).replace(f"{tmp_path}/", "")))
+    assert found == [
+        ("checksum", "train00.tfrecord, byte 0: the record that was there is damaged now."),
+        ("missing", "train01.tfrecord, byte 0: here is the record 'other' now, and not '1-0'."),
+        ("malformed", "train02.tfrecord, byte 0: id has 0 values, and not one."),
+        ("unreadable", "train03.tfrecord cannot be read: Is a directory."),
+    ]
+    (tmp_path / "train03.tfrecord").rmdir()
+    (tmp_path / "train03.tfrecord").write_bytes(whole)
+    last = manifest.entries[-1]
+    assert last.offset == size and excerpt(last, MEANS.views, ("audio",))["audio"].shape == (128, 1)
 
 
 def test_more_than_the_cache_takes_is_streamed(tmp_path):

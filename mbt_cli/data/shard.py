@@ -18,7 +18,8 @@ from mbt_cli.data.tfrecord import Frame, Gap, frames
 from mbt_cli.dataset import FEATURES
 from mbt_cli.words import count
 
-CLASSES_2017 = 4716
+VOCABULARIES = {2018: 3862, 2017: 4716}
+"""Classes of the records, by the year in which they were published."""
 SEGMENT_S = 5
 """How long a segment is; official reader."""
 
@@ -155,10 +156,14 @@ def _check_classes(kind_: Kind, labels: tuple[int, ...], where: str) -> None:
     """Raises ClipError where one is not among the dataset's."""
     for label in labels:
         if not 0 <= label < kind_.classes:
-            mend = f": records of 2017 need --set data.classes={CLASSES_2017}"
+            mends = (
+                f": records of {year} need --set data.classes={classes}"
+                for year, classes in VOCABULARIES.items()
+                if kind_.classes <= label < classes
+            )
             raise ClipError(
-                f"{where}: the record has class {label}, and data.classes is {kind_.classes}"
-                f"{mend if kind_.classes <= label < CLASSES_2017 else ''}.",
+                f"{where}: the record has class {label}, and data.classes is"
+                f" {kind_.classes}{next(mends, '')}.",
                 "class_out_of_range",
             )
 
