@@ -407,6 +407,25 @@ def test_what_attends_to_what_stays_where_nothing_attends_but_for_the_chunks():
     assert replace(bare, tokens="vectors").canonical() != bare.canonical()
 
 
+def test_one_model_has_one_form_however_it_is_spelled():
+    bare = replace(SMALL, attention_layers=0).canonical()
+    for idle in ({"attended": ("audio",)}, {"attention_width": 7}, {"heads": 7}, {"chunks": 7}):
+        assert replace(SMALL, attention_layers=0, **idle).canonical() == bare
+    assert replace(SMALL, attended=("joint",)).canonical() == bare  # no late fusion has that stream
+    assert replace(SMALL, attended=("video", "audio")).canonical() == SMALL.canonical()
+    some = replace(SMALL, fusion="hybrid", attended=("video", "joint")).canonical()
+    assert some.attended == ("joint", "video") and some.attention_width == SMALL.attention_width
+    assert replace(SMALL, attended=("audio",)).canonical().attended == ("audio",)
+    one = replace(SMALL, tokens="one")
+    assert (
+        replace(one, chunks=7).canonical() == one.canonical() != replace(one, heads=7).canonical()
+    )
+    assert replace(SMALL, chunks=7).canonical() != SMALL.canonical()
+    alone = replace(SMALL, modalities=("video",))
+    assert replace(alone, fusion="early").canonical() == alone.canonical()
+    assert replace(SMALL, modalities=("video", "audio")).canonical() == SMALL.canonical()
+
+
 # A run
 
 LABELS = 7

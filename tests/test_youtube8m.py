@@ -443,6 +443,10 @@ def test_a_shard_that_is_gone_or_may_not_be_read_is_one_loss(tmp_path):
     (tmp_path / "train1.tfrecord").symlink_to(tmp_path / "nowhere")
     seen = scanned(MEANS, tmp_path)
     assert sorted(seen.table["reason"]) == ["", "missing"]
+    said = f"{tmp_path}/train1.tfrecord cannot be read: No such file or directory."
+    assert [*rows(Kind("video", 23), tmp_path / "train1.tfrecord")] == [
+        Row(0, reason="missing", detail=said)
+    ]
 
 
 # Names, splits, classes
