@@ -157,12 +157,13 @@ def room_of(ax: Axes) -> float:
 
 
 def label(ax: Axes, labels: Sequence[Label], dots: Sequence[tuple[float, float]]) -> None:
-    """Writes each label beside its point, within the axes and as near as nothing is in its way; a
-    thin line leads to one that is far."""
+    """Writes each label beside its point, within the axes and as near as nothing is in its way, and
+    nearer to no other that has one; where that cannot be, or far away, a thin line leads to it."""
     ax.autoscale_view()
     inch = ax.figure.dpi
     taken = np.array([_box(ax.transData.transform(dot) * 72 / inch, 3.0, 3.0) for dot in dots])
     low, high = np.reshape(ax.bbox.extents, (2, 2)) * 72 / inch
+    named = np.array([ax.transData.transform(one[:2]) for one in labels]) * 72 / inch
     for x, y, text, colour, side in labels:
         at = ax.transData.transform((x, y)) * 72 / inch
         half = 36 * extent(text, 9.0) + 1
@@ -171,9 +172,10 @@ def label(ax: Axes, labels: Sequence[Label], dots: Sequence[tuple[float, float]]
         boxes = np.array([_box(at + offset, half, 5.5) for offset in offsets])
         inside = (boxes[:, :2] >= low).all(axis=1) & (boxes[:, 2:] <= high).all(axis=1)
         free = [i for i in np.flatnonzero(inside) if not _overlaps(boxes[i], taken).any()]
-        chosen = int(free[0]) if free else 0
+        clear = _away(boxes, at[None])[:, 0] <= _away(boxes, named).min(axis=1)
+        chosen = int(next((i for i in free if clear[i]), free[0] if free else 0))
         taken = np.vstack([taken, boxes[chosen]])
-        far = abs(offsets[chosen][1]) > 20
+        far = abs(offsets[chosen][1]) > 20 or not clear[chosen]
         ax.annotate(
             text, (x, y), offsets[chosen], "data", "offset points", ha="center", va="center",
             fontsize=9, color=colour, zorder=5,
@@ -185,6 +187,12 @@ def label(ax: Axes, labels: Sequence[Label], dots: Sequence[tuple[float, float]]
 def _box(at: np.ndarray, half_width: float, half_height: float) -> tuple[float, ...]:
     x, y = map(float, at)
     return x - half_width, y - half_height, x + half_width, y + half_height
+
+
+def _away(boxes: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """How far each box (b) is from each point (p): (b, p)."""
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    return np.hypot(*np.moveaxis(np.maximum(np.maximum(low - points, points - high), 0), -1, 0))
 
 
 def _overlaps(one: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from mbt_cli.draw.curves import along, panels
 from mbt_cli.draw.marks import LATE, STYLES, Axis, Mark
 from mbt_cli.draw.shades import GREY, Shade
 from mbt_cli.gains import Gain
-from mbt_cli.sheet import KINDS, extent, fitted, legible, save
+from mbt_cli.sheet import KINDS, extent, fitted, label, legible, page, save
 
 L_F = Axis("$L_f$", "the number of layers before fusion starts", ("0", "1", "2"), True)
 LINES = ("bottleneck", "cross_attention", "self_attention")
@@ -483,3 +483,21 @@ def test_drawing_leaves_no_style_behind(tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
     save(lambda: measure(marks()), tmp_path / "mAP")
     assert dict(mpl.rcParams) == before
+
+
+def test_a_label_is_nearest_to_its_own_point_or_a_line_leads_to_it() -> None:
+    """One point 12 pt above the other, both with longer words than there is room beside."""
+    figure, (ax,) = page("A title", [], "", width=7.6, height=4.2)
+    points = {"upper": (0.30, 0.55), "lower": (0.30, 0.50), "apart": (0.80, 0.10)}
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    label(ax, [(x, y, name, "k", 1) for name, (x, y) in points.items()], [*points.values()])
+    figure.canvas.draw()
+    spots = {name: ax.transData.transform(at) for name, at in points.items()}
+    for text in ax.texts:
+        box = text.get_window_extent()
+        far = {
+            name: np.hypot(max(box.x0 - x, x - box.x1, 0), max(box.y0 - y, y - box.y1, 0))
+            for name, (x, y) in spots.items()
+        }
+        assert min(far, key=lambda name: far[name]) == text.get_text() or text.arrow_patch
+    assert [text.arrow_patch is None for text in ax.texts][2]
