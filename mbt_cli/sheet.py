@@ -164,23 +164,23 @@ def label(ax: Axes, labels: Sequence[Label], dots: Sequence[tuple[float, float]]
     taken = np.array([_box(ax.transData.transform(dot) * 72 / inch, 3.0, 3.0) for dot in dots])
     low, high = np.reshape(ax.bbox.extents, (2, 2)) * 72 / inch
     named = np.array([ax.transData.transform(one[:2]) for one in labels]) * 72 / inch
-    for x, y, text, colour, side in labels:
-        at = ax.transData.transform((x, y)) * 72 / inch
+    for place, (x, y, text, colour, side) in enumerate(labels):
         half = 36 * extent(text, 9.0) + 1
-        offsets = [(aside * (half + 5), up * side * away) for away in range(12, 260, 4)
+        offsets = [(aside * (half + 5), up * side * far) for far in range(12, 260, 4)
                    for up in (1, -1) for aside in (0, 0.5, -0.5, 1, -1)]  # fmt: skip
-        boxes = np.array([_box(at + offset, half, 5.5) for offset in offsets])
+        boxes = np.array([_box(named[place] + offset, half, 5.5) for offset in offsets])
         inside = (boxes[:, :2] >= low).all(axis=1) & (boxes[:, 2:] <= high).all(axis=1)
         free = [i for i in np.flatnonzero(inside) if not _overlaps(boxes[i], taken).any()]
-        clear = _away(boxes, at[None])[:, 0] <= _away(boxes, named).min(axis=1)
+        away = _away(boxes, named)
+        clear = away[:, place] <= away.min(axis=1)
         chosen = int(next((i for i in free if clear[i]), free[0] if free else 0))
         taken = np.vstack([taken, boxes[chosen]])
-        far = abs(offsets[chosen][1]) > 20 or not clear[chosen]
+        led = abs(offsets[chosen][1]) > 20 or not clear[chosen]
         ax.annotate(
             text, (x, y), offsets[chosen], "data", "offset points", ha="center", va="center",
             fontsize=9, color=colour, zorder=5,
             arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "alpha": 0.6,
-                        "shrinkA": 0, "shrinkB": 3} if far else None,
+                        "shrinkA": 0, "shrinkB": 3} if led else None,
         )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ GIGA, MEGA = Unit(1.0, "G", "10⁹"), Unit(1e3, "M", "10⁶")
 
 
 def unit_of(gmacs: Iterable[float]) -> Unit:
-    """Such that the largest of some costs is at least a tenth, or is told in the smaller one."""
+    """MMACs where every cost is below a tenth of a GMAC, else GMACs."""
     return MEGA if max(gmacs) < 0.1 else GIGA
 
 

@@ -59,8 +59,9 @@ def of_seconds(name="aaaa", labels=(), seconds=7, seed=0):
     return sequence_example(name, list(labels), {NAMES[m]: of for m, of in drawn.items()})
 
 
-def of_segments(name="aaaa", rated=((0, 1, 1.0),), seconds=11, seed=0):
-    """A frame-level record of whose segments some have labels: start, class, score of each."""
+def of_segments(name="aaaa", rated=((0, 1, 1.0),), seconds=11, seed=0, **other):
+    """A frame-level record of whose segments some have labels: start, class, score of each; `other`
+    features take the place of its own."""
     starts, classes, scores = zip(*rated, strict=True)
     lists = {NAMES[m]: [text(row.tobytes()) for row in of]
              for m, of in vectors(seconds, seed).items()}  # fmt: skip
@@ -68,7 +69,7 @@ def of_segments(name="aaaa", rated=((0, 1, 1.0),), seconds=11, seed=0):
         "id": text(name.encode()), "labels": integers(0), "segment_labels": integers(*classes),
         "segment_start_times": integers(*starts), "segment_scores": floats(scores),
     }  # fmt: skip
-    return record(features, lists)
+    return record(features | other, lists)
 
 
 def shard(path: Path, *records):

@@ -486,7 +486,7 @@ def test_drawing_leaves_no_style_behind(tmp_path: Path) -> None:
 
 
 def test_a_label_is_nearest_to_its_own_point_or_a_line_leads_to_it() -> None:
-    """One point 12 pt above the other, both with longer words than there is room beside."""
+    """One point just above another, and one apart from both."""
     figure, (ax,) = page("A title", [], "", width=7.6, height=4.2)
     points = {"upper": (0.30, 0.55), "lower": (0.30, 0.50), "apart": (0.80, 0.10)}
     ax.set(xlim=(0, 1), ylim=(0, 1))
@@ -500,4 +500,4 @@ def test_a_label_is_nearest_to_its_own_point_or_a_line_leads_to_it() -> None:
             for name, (x, y) in spots.items()
         }
         assert min(far, key=lambda name: far[name]) == text.get_text() or text.arrow_patch
-    assert [text.arrow_patch is None for text in ax.texts][2]
+    assert ax.texts[2].arrow_patch is None

@@ -174,6 +174,13 @@ def test_of_equally_good_thresholds_the_highest_is_taken() -> None:
     assert tagging.best_threshold(of) == pytest.approx((1 / (1 + exp(-4)) + 1 / (1 + exp(-3))) / 2)
 
 
+def test_scores_of_one_probability_are_told_together() -> None:
+    low = np.float64(0.5)
+    of = pruned(np.array([[np.nextafter(low, 1), low]]), np.array([[1, 0]]))
+    found, chances = figures(of, names(2)), tagging._chances(of)[0]
+    assert (chances >= found["F1_threshold"]).tolist() == [True, chances[0] == chances[1]]
+
+
 def test_neighbouring_probabilities_are_told_apart() -> None:
     rounded_down = 0
     for low in np.linspace(0.1, 2.0, 50):

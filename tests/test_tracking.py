@@ -326,7 +326,7 @@ def test_a_server_or_store_out_of_order_is_one_sentence_and_soon_and_all_else_is
         word for pair in zip(places, records, strict=True) for word in (pair[0], pair[1].folder)
     ]
     said, errors = elsewhere(code, *words)
-    assert time.perf_counter() - began < 100  # MLflow's own tries alone take longer
+    assert time.perf_counter() - began < 15
     assert errors == ""
     server, garbage, folder = said.splitlines()
     assert server.startswith("True MLflow at http://***@127.0.0.1:9 did not take all")

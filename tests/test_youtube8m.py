@@ -12,7 +12,6 @@ import pytest
 from conftest import SHARED
 from rich.console import Console
 from shards import (
-    NAMES,
     flipped,
     floats,
     integers,
@@ -418,10 +417,8 @@ def test_what_a_segment_level_record_lacks_is_said(tmp_path, rated, why):
 
 
 def test_labels_of_segments_without_as_many_starts_and_scores_are_malformed(tmp_path):
-    lists = {NAMES[m]: [text(row.tobytes()) for row in of] for m, of in vectors(11).items()}
-    rated = {"segment_labels": integers(0, 3), "segment_start_times": integers(5),
-             "segment_scores": floats([1, 1, 1])}  # fmt: skip
-    path = shard(tmp_path / "train0.tfrecord", record({"id": text(b"aaaa"), **rated}, lists))
+    odd = {"segment_labels": integers(0, 3), "segment_scores": floats([1, 1, 1])}
+    path = shard(tmp_path / "train0.tfrecord", of_segments(**odd))
     (row,) = rows(Kind("segment", 23), path)
     said = f"{path}, byte 0: it has 2 segment labels, 1 start times and 3 scores."
     assert row == Row(0, "aaaa", reason="malformed", detail=said)
